@@ -1,0 +1,187 @@
+"""The aggregator actor: one symbol's trades become bars, and questions about them are answered from memory.
+
+A batch is folded, counted and acknowledged without an await in between, so that a kill finds it either
+wholly applied or not at all.
+"""
+
+import time
+from collections.abc import Iterable
+
+import attrs
+import structlog
+import trio
+
+from actors.memory import SymbolMemory
+from actors.messages import (
+    BarRecord,
+    EndOfCapture,
+    MarketTime,
+    OrderFlowRecord,
+    ProfileRecord,
+    TradeBatch,
+    WindowAnswer,
+    WindowQuery,
+)
+from actors.rebuild import rebuild
+from actors.storage.journal import Journal
+from actors.storage.marks import Marks
+from actors.storage.reader import DataReader
+from supervision import Ask, Context, Mailbox
+from wadm import views
+from wadm.analytics.order_flow import order_flow, session_start
+from wadm.analytics.profile import RowSizeError, profile
+from wadm.bar import Bar
+from wadm.ledger import Ledger
+from wadm.market import MINUTE
+from wadm.numbers import plain_scaled
+from wadm.series import BarSeries
+from wadm.timeframes import window
+
+log = structlog.get_logger("aggregator")
+
+
+@attrs.define(eq=False)
+class Aggregator:
+    """Everything one symbol's aggregator needs; ``run`` is the actor."""
+
+    memory: SymbolMemory
+    ledger: Ledger
+    writer: Mailbox
+    journal: Journal
+    reader: DataReader
+    marks: Marks
+    epoch: int
+    grace: int
+    _series: BarSeries = attrs.field(init=False)
+
+    async def run(self, context: Context) -> None:
+        """Rebuild, then fold and answer until the mailbox is closed and empty."""
+        mailbox = context.mailbox
+        if mailbox is None:
+            raise RuntimeError(f"{context.name} was started without a mailbox")
+        self._series = BarSeries(self.memory.closed, self.grace)
+        await rebuild(self.memory, self._series, self.journal, self.reader, self.marks)
+        self._record(self._series.advance(self.memory.market_time))
+        context.started()
+        await self._journal_records()
+        async for message in mailbox:
+            await self._handle(message)
+
+    async def _handle(self, message: object) -> None:
+        match message:
+            case TradeBatch():
+                await self._take(message)
+            case MarketTime(market_time=market_time):
+                self._advance(market_time)
+            case EndOfCapture(market_time=market_time):
+                self._finish(market_time)
+            case Ask(request=WindowQuery() as query):
+                message.reply(self._answer(query))
+        await self._journal_records()
+        if isinstance(message, EndOfCapture):
+            self.memory.ended.set()
+
+    # --- folding ---
+
+    async def _take(self, batch: TradeBatch) -> None:
+        done = self.memory.applied.get(batch.incarnation, 0)
+        if batch.number > done + 1:
+            await self._catch_up(batch.incarnation, done, batch.number - 1)
+        self._apply(batch)
+
+    async def _catch_up(self, incarnation: int, done: int, last: int) -> None:
+        """Read batches that never reached the mailbox from the journal, once they are committed there."""
+        name = self.memory.instrument
+        await self.marks.wait_for_batch(incarnation, name.key, last)
+        while done < last:
+            missing = await trio.to_thread.run_sync(
+                self.journal.batches, name.exchange, name.symbol, incarnation, done
+            )
+            for batch in missing:
+                if batch.number <= last:
+                    self._apply(batch)
+            done = missing[-1].number if missing else last
+
+    def _apply(self, batch: TradeBatch) -> None:
+        """Fold a batch unless it was folded before. No await here: see the module's text."""
+        memory, trades = self.memory, batch.trades
+        if batch.number <= memory.applied.get(batch.incarnation, 0):
+            return
+        account = self.ledger.account(memory.instrument.key)
+        too_old = self._series.fold(trades)
+        memory.applied[batch.incarnation] = batch.number
+        memory.left.pop((batch.incarnation, batch.number), None)
+        account.applied += len(trades) - too_old
+        if too_old:
+            account.rejected["older_than_memory"] += too_old
+        memory.seen(trades)
+        if batch.clock:
+            memory.latency.add((time.perf_counter() - batch.clock) * 1e6, len(trades))
+        self._advance(batch.market_time)
+
+    def _advance(self, market_time: int) -> None:
+        memory = self.memory
+        memory.market_time = max(memory.market_time, market_time)
+        self._record(self._series.advance(memory.market_time))
+        for timeframe, start, end in memory.due.take_ended(memory.market_time, self.grace):
+            self._record_window(timeframe, start, end)
+
+    def _finish(self, market_time: int) -> None:
+        """Store what is open, marked partial: the data ends here."""
+        memory = self.memory
+        memory.market_time = max(memory.market_time, market_time)
+        self._record(self._series.finish(memory.market_time))
+        for timeframe, start, end in memory.due.take_all():
+            self._record_window(timeframe, start, end)
+
+    # --- records ---
+
+    def _record(self, closed: Iterable[Bar]) -> None:
+        name = self.memory.instrument
+        for bar in closed:
+            self.memory.records.append(BarRecord(name.exchange, name.symbol, bar))
+            self.memory.due.noted(bar.start)
+
+    def _record_window(self, timeframe: str, start: int, end: int) -> None:
+        memory, name = self.memory, self.memory.instrument
+        bar = self._series.merged(start, end)
+        partial = bar.partial or end > memory.market_time
+        key = (name.exchange, name.symbol, timeframe, start, end, bar.revision, partial)
+        session = self._series.merged(session_start(start), end)
+        memory.records.append(OrderFlowRecord(*key, order_flow(bar, session)))
+        try:
+            made = profile(bar, views.default_row_size(name, bar))
+        except RowSizeError as error:
+            log.warning("profile_not_recorded", symbol=name.key, timeframe=timeframe, reason=str(error))
+        else:
+            memory.records.append(ProfileRecord(*key, made))
+
+    async def _journal_records(self) -> None:
+        records = self.memory.records
+        while records:
+            await self.writer.put(records[0])
+            records.popleft()
+
+    # --- answering ---
+
+    def _answer(self, query: WindowQuery) -> WindowAnswer:
+        memory = self.memory
+        extent = self._series.extent()
+        if query.timeframe is not None:
+            start, end = window(query.timeframe, memory.market_time)
+        elif query.start is not None and query.end is not None:
+            start, end = query.start, query.end
+        else:
+            start, end = extent or (0, MINUTE)
+        bar = self._series.merged(start, end)
+        return WindowAnswer(
+            bar=bar,
+            session=self._series.merged(session_start(end - 1), end) if query.session else None,
+            start=start,
+            end=end,
+            market_time=memory.market_time,
+            memory_from=extent and extent[0],
+            final=end + self.grace <= memory.market_time and not bar.partial,
+            epoch=self.epoch,
+            warming=memory.warming,
+        )

@@ -1,0 +1,93 @@
+"""A whole daemon fed by the local exchange: what demo and replay have in common."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from actors import plan
+from actors.background import background
+from actors.cli import signals
+from actors.configuration import load_listing
+from actors.daemon import Daemon, open_daemon
+from actors.playback.process import LocalExchange, local_exchange
+from actors.runtime import Runtime
+from actors.storage.errors import StorageError
+from wadm.settings import HttpSettings, Settings
+
+
+@attrs.frozen
+class Playing:
+    """A daemon on a capture. ``interrupted`` is set by Ctrl-C or SIGTERM."""
+
+    daemon: Daemon
+    exchange: LocalExchange
+    interrupted: trio.Event
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the daemon's actors share."""
+        return self.daemon.runtime
+
+    async def complete(self) -> bool:
+        """Wait until the whole capture is applied, journalled and in the warm store; False where interrupted."""
+        async with trio.open_nursery() as nursery:
+
+            async def give_up() -> None:
+                await self.interrupted.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            for connection in self.runtime.connections.values():
+                await connection.ended.wait()
+            for key in self.runtime.plan.traded:
+                await self.runtime.symbols[key].ended.wait()
+            await self.runtime.settle()
+            nursery.cancel_scope.cancel()
+        return not self.interrupted.is_set()
+
+
+@asynccontextmanager
+async def playing(
+    captures: Iterable[Path], exchange: str, speed: str, *, data_dir: Path | None = None, port: int = 0
+) -> AsyncIterator[Playing]:
+    """Run the daemon on ``captures`` for the length of the block, in a data directory that was empty."""
+    interrupted, stopped = trio.Event(), trio.Event()
+
+    async def run(daemon: Daemon, *, task_status: trio.TaskStatus[None]) -> None:
+        await daemon.run(task_status=task_status)
+        stopped.set()
+
+    async with background() as nursery:
+        await nursery.start(signals.watch, interrupted.set)
+        with _directory(data_dir) as directory:
+            async with local_exchange(captures, exchange=exchange, speed=speed) as server:
+                settings = Settings(http=HttpSettings(port=port))
+                what = plan.recorded(exchange, server.url, server.streams, load_listing())
+                async with open_daemon(settings, what, Path(directory), stop_within=1.5) as daemon:
+                    await nursery.start(run, daemon)
+                    yield Playing(daemon, server, interrupted)
+                    daemon.stop()
+                    await stopped.wait()
+
+
+def _directory(given: Path | None) -> "tempfile.TemporaryDirectory[str] | _Kept":
+    if given is None:
+        return tempfile.TemporaryDirectory(prefix="wadm-", ignore_cleanup_errors=True)
+    if given.exists() and (not given.is_dir() or any(given.iterdir())):
+        raise StorageError(f"{given} is not an empty directory; name one that is, or a new one")
+    return _Kept(given)
+
+
+@attrs.frozen
+class _Kept:
+    path: Path
+
+    def __enter__(self) -> str:
+        return str(self.path)
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""Recorded exchange traffic, and the local exchange server that plays it."""

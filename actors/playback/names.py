@@ -1,0 +1,76 @@
+"""The stream that a recorded frame came on."""
+
+import msgspec
+
+_STREAM = b'{"stream":"'
+_TOPIC = b'{"topic":"'
+
+#: What Binance's event type is called in the name of a stream, after the symbol.
+_BINANCE = {
+    "trade": "trade",
+    "aggTrade": "aggTrade",
+    "depthUpdate": "depth",
+    "bookTicker": "bookTicker",
+    "kline": "kline",
+    "24hrTicker": "ticker",
+    "24hrMiniTicker": "miniTicker",
+    "markPriceUpdate": "markPrice",
+    "forceOrder": "forceOrder",
+}
+#: Keys that only answers to requests have.
+_ANSWER = frozenset({"result", "error", "code", "success", "op"})
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+
+class Answer:
+    """An answer to a request, which belongs to no stream."""
+
+
+class Depth:
+    """A bare REST depth snapshot, which names no symbol."""
+
+
+def stream_of(frame: bytes) -> str | type[Answer] | type[Depth]:
+    """Name the stream of a frame as its exchange does ("btcusdt@trade", "publicTrade.BTCUSDT").
+
+    Frames of a combined stream and of Bybit say it themselves; the name of a raw Binance frame is derived
+    from its event type and symbol (``depth`` without its speed, which the frame does not tell). Raises
+    ValueError where the frame is not an exchange's.
+    """
+    for prefix in (_STREAM, _TOPIC):
+        if frame.startswith(prefix):
+            return frame[len(prefix) : frame.index(b'"', len(prefix))].decode()
+    fields = _fields.decode(frame)
+    for key in ("stream", "topic"):
+        if key in fields:
+            return _text.decode(fields[key])
+    if "lastUpdateId" in fields and "bids" in fields:
+        return Depth
+    if "e" in fields:
+        return _binance_stream(fields)
+    if {"u", "s", "b", "B", "a", "A"} <= fields.keys():  # the spot market's book ticker names no event
+        return _text.decode(fields["s"]).lower() + "@bookTicker"
+    if _ANSWER & fields.keys():
+        return Answer
+    raise ValueError("neither a stream nor an event")
+
+
+def symbol_of(stream: str) -> str | None:
+    """Return the symbol of a stream's name, or None for a stream of no one symbol."""
+    if "@" in stream:
+        symbol = stream.partition("@")[0]
+        return None if symbol.startswith("!") else symbol.upper()
+    return stream.rpartition(".")[2] or None
+
+
+def _binance_stream(fields: dict[str, msgspec.Raw]) -> str:
+    event = _text.decode(fields["e"])
+    name = _BINANCE.get(event)
+    if name is None:
+        raise ValueError(f"an event {event!r} of no known stream")
+    holder = _fields.decode(fields["o"]) if name == "forceOrder" else fields
+    if name == "kline":
+        name = f"kline_{_text.decode(_fields.decode(fields['k'])['i'])}"
+    return f"{_text.decode(holder['s']).lower()}@{name}"

@@ -1,0 +1,85 @@
+"""The local exchange server: an exchange on 127.0.0.1 that plays a capture, in a process of its own.
+
+It tells its parent two things on stdout, one JSON object per line: ``{"event":"listening","port":N,"streams":[…]}``
+and, once everything is sent, ``{"event":"done","frames":N,"lost":N,"seconds":S}``. It ends when stdin reaches
+its end, so that it never outlives its parent, and on SIGTERM or SIGINT.
+"""
+
+import logging
+import os
+import signal
+from functools import partial
+
+import msgspec
+import trio
+
+from actors.playback.capture import Capture
+from actors.playback.client import serve_client
+from actors.playback.dialect import Dialect
+from actors.playback.player import Player
+
+log = logging.getLogger(__name__)
+
+_STDIN, _STDOUT = 0, 1
+
+
+async def serve(
+    capture: Capture,
+    dialect: Dialect,
+    *,
+    speed: float,
+    port: int = 0,
+    start_after: int | None = None,
+    ping_interval: float | None = None,
+) -> None:
+    """Serve until told to end. Raises OSError where the port cannot be had."""
+    player = Player(capture, speed, start_after)
+    listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    handler = partial(
+        _serve, dialect=dialect, player=player, ping_interval=ping_interval or dialect.ping_interval
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_end_on_signal, nursery.cancel_scope)
+        nursery.start_soon(_end_with_parent, nursery.cancel_scope)
+        await nursery.start(trio.serve_listeners, handler, listeners)
+        port = listeners[0].socket.getsockname()[1]
+        _tell({"event": "listening", "port": port, "streams": capture.streams})
+        played = await player.run()
+        figures = {"frames": played.frames, "lost": played.lost, "seconds": round(played.seconds, 6)}
+        _tell({"event": "done", **figures})
+
+
+async def _serve(
+    stream: trio.SocketStream, *, dialect: Dialect, player: Player, ping_interval: float
+) -> None:
+    try:
+        await serve_client(stream, dialect, player, ping_interval)
+    except Exception as error:  # whatever one client does, the others are served
+        log.warning("a client's connection failed: %r", error)
+
+
+async def _end_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def _end_with_parent(scope: trio.CancelScope) -> None:
+    await trio.to_thread.run_sync(_read_to_end, abandon_on_cancel=True)
+    scope.cancel()
+
+
+def _read_to_end() -> None:
+    """Read stdin to its end. Not through sys.stdin, whose lock a thread left behind would keep."""
+    try:
+        while os.read(_STDIN, 4096):
+            pass
+    except OSError:
+        pass
+
+
+def _tell(event: dict[str, object]) -> None:
+    try:
+        os.write(_STDOUT, msgspec.json.encode(event) + b"\n")
+    except OSError:  # nobody listens: stdin will say so
+        log.debug("stdout is closed")

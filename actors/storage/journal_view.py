@@ -1,0 +1,250 @@
+"""The journal as its readers see it: short read transactions on connections of their own."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+
+from actors.messages import Entry, GapRecord, TradeBatch
+from actors.storage import files
+from actors.storage.errors import StorageError
+from actors.storage.payload import RecordRow, decode_batch, decode_record
+from actors.storage.runs import within
+from wadm.bar import Bar, decode
+from wadm.market import IdKind, TradeId, Trades
+
+FILE_NAME = "journal.sqlite3"
+SCHEMA = 1
+
+#: Batches decoded between two read transactions of a long read.
+PAGE = 256
+
+#: Newest batches looked at to find where a stream of ids had come to.
+_NEWEST = 64
+
+_BATCH = "seq, exchange, symbol, incarnation, number, payload"
+_RECORD = 'seq, exchange, symbol, kind, timeframe, start, "end", revision, payload'
+
+Numbered = tuple[int, Entry]
+
+
+def _batch(row: tuple[int, str, str, int, int, bytes]) -> TradeBatch:
+    return decode_batch(*row[1:])
+
+
+def _record(row: tuple[Any, ...]) -> Entry:
+    return decode_record(row[1], row[2], RecordRow(*row[3:]))
+
+
+@attrs.define(eq=False)
+class JournalView:
+    """Reads the journal in ``directory``. Any number of threads may use one view at once.
+
+    Every method raises StorageError, with the path, where the file is missing, foreign or damaged.
+    """
+
+    directory: Path
+    _idle: deque[sqlite3.Connection] = attrs.field(factory=deque, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self.directory / FILE_NAME
+
+    def read(self, after: int, limit: int) -> list[Numbered]:
+        """Return up to ``limit`` entries that follow ``after``, by ascending sequence number."""
+        with self._reading() as db:
+            found = merge(
+                self._batches_after(db, after, limit), self._records_after(db, after, limit), key=_seq
+            )
+            return list(islice(found, limit))
+
+    def read_records(self, after: int, limit: int) -> tuple[list[Numbered], int]:
+        """Return up to ``limit`` entries other than trades that follow ``after``, and how far that read.
+
+        The number returned is that of the last entry where the journal had more, else the journal's last.
+        """
+        with self._reading() as db:
+            found = self._records_after(db, after, limit)
+            return found, found[-1][0] if len(found) == limit else max(after, _last_seq(db))
+
+    def _batches_after(self, db: sqlite3.Connection, after: int, limit: int) -> list[Numbered]:
+        rows = db.execute(
+            f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [(row[0], _batch(row)) for row in rows]
+
+    def _records_after(self, db: sqlite3.Connection, after: int, limit: int) -> list[Numbered]:
+        rows = db.execute(
+            f"SELECT {_RECORD} FROM records JOIN streams ON id = stream WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [(row[0], _record(row)) for row in rows]
+
+    def overlapping(self, exchange: str, symbol: str, start: int, end: int) -> Iterator[TradeBatch]:
+        """Yield the batches still kept that have trades in ``[start, end)`` (µs, exchange time), whole.
+
+        They come in the order in which they were journalled. The list of them is made at the first step;
+        what is trimmed while this goes on is left out.
+        """
+        with self._reading() as db:
+            query = (
+                "SELECT seq FROM batches WHERE stream = ? AND last_time >= ? AND first_time < ? ORDER BY seq"
+            )
+            found = db.execute(query, (_stream(db, exchange, symbol), start, end))
+            seqs = [seq for (seq,) in found]
+        for page in range(0, len(seqs), PAGE):
+            yield from self._batches_of(seqs[page : page + PAGE])
+
+    def trades(self, exchange: str, symbol: str, start: int, end: int) -> Iterator[Trades]:
+        """Yield the raw trades of ``[start, end)`` (µs, exchange time) that are still kept.
+
+        Runs come in the order in which they were journalled, cut to the range. A trade that came over two
+        connections may come twice: see ``runs.distinct``.
+        """
+        for batch in self.overlapping(exchange, symbol, start, end):
+            cut = within(batch.trades, start, end)
+            if len(cut):
+                yield cut
+
+    def _batches_of(self, seqs: list[int]) -> list[TradeBatch]:
+        marks = ",".join("?" * len(seqs))
+        with self._reading() as db:
+            query = f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE seq IN ({marks})"
+            return [_batch(row) for row in db.execute(f"{query} ORDER BY seq", seqs)]
+
+    def last_ids(self, exchange: str, symbol: str) -> dict[IdKind, list[TradeId]]:
+        """Return the ids of the newest batches of a symbol, by what they count: where a stream had come to."""
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE stream = ? ORDER BY seq DESC LIMIT ?",
+                (_stream(db, exchange, symbol), _NEWEST),
+            ).fetchall()
+        found: dict[IdKind, list[TradeId]] = {}
+        for batch in map(_batch, reversed(rows)):
+            found.setdefault(batch.trades.id_kind, []).extend(batch.trades.ids)
+        return found
+
+    def batches(
+        self, exchange: str, symbol: str, incarnation: int, after_number: int, limit: int = PAGE
+    ) -> list[TradeBatch]:
+        """Return up to ``limit`` batches of one incarnation numbered above ``after_number``, ascending."""
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream "
+                "WHERE stream = ? AND incarnation = ? AND number > ? ORDER BY number LIMIT ?",
+                (_stream(db, exchange, symbol), incarnation, after_number, limit),
+            )
+            return [_batch(row) for row in rows]
+
+    def bars(self, exchange: str, symbol: str, start: int, end: int, after: int = 0) -> list[Bar]:
+        """Return the bars that start in ``[start, end)`` (µs) among the entries past ``after``.
+
+        Ascending by start; of each bar the highest revision.
+        """
+        with self._reading() as db:
+            found = db.execute(
+                "SELECT start, payload FROM records WHERE stream = ? AND kind = 'bar' AND timeframe = '1m' "
+                "AND start >= ? AND start < ? AND seq > ? ORDER BY start, revision",
+                (_stream(db, exchange, symbol), start, end, after),
+            )
+            latest: dict[int, bytes] = dict(found.fetchall())
+            return [decode(payload) for payload in latest.values()]
+
+    def gaps(self, exchange: str, symbol: str, after: int = 0) -> list[GapRecord]:
+        """Return the records of gaps past ``after``, in the order in which they were journalled."""
+        with self._reading() as db:
+            found = db.execute(
+                f"SELECT {_RECORD} FROM records JOIN streams ON id = stream "
+                "WHERE stream = ? AND kind = 'gap' AND seq > ? ORDER BY seq",
+                (_stream(db, exchange, symbol), after),
+            )
+            records = [_record(row) for row in found]
+        return [record for record in records if isinstance(record, GapRecord)]
+
+    def bar_extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:
+        """Return the first start and last end (µs) of the bars kept here, None while there are none."""
+        with self._reading() as db:
+            first, last = db.execute(
+                "SELECT min(start), max(\"end\") FROM records WHERE stream = ? AND kind = 'bar'",
+                (_stream(db, exchange, symbol),),
+            ).fetchone()
+        return None if first is None else (first, last)
+
+    def trades_extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:
+        """Return the first and last exchange time (µs) among the trades kept, None while there are none."""
+        with self._reading() as db:
+            first, last = db.execute(
+                "SELECT min(first_time), max(last_time) FROM batches WHERE stream = ?",
+                (_stream(db, exchange, symbol),),
+            ).fetchone()
+        return None if first is None else (first, last)
+
+    def symbols(self) -> list[tuple[str, str]]:
+        """Return every (exchange, symbol) that was ever journalled, sorted."""
+        with self._reading() as db:
+            return db.execute("SELECT exchange, symbol FROM streams ORDER BY exchange, symbol").fetchall()
+
+    def last_seq(self) -> int:
+        """Return the last sequence number ever given, 0 at first. Trimming does not lower it."""
+        with self._reading() as db:
+            return _last_seq(db)
+
+    def identity(self) -> str:
+        """Return the journal's own name: a store's cursor into one journal means nothing in another."""
+        with self._reading() as db:
+            return str(db.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0])
+
+    def close(self) -> None:
+        """Close every connection; one in use closes as soon as it is given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection inside one read transaction, so that what the block reads belongs together."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = files.open_reader(self.path, SCHEMA)
+        try:
+            with files.explained(self.path), files.transaction(db, "BEGIN"):
+                yield db
+        except (msgspec.MsgspecError, ValueError) as error:
+            db.close()
+            raise StorageError(
+                f"{self.path} holds an entry that cannot be read ({error}): restore it from a backup, "
+                "or move it away to start anew"
+            ) from error
+        except BaseException:
+            db.close()
+            raise
+        self._idle.append(db)
+        if self._closed:
+            JournalView.close(self)
+
+
+def _seq(numbered: Numbered) -> int:
+    return numbered[0]
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(last_seq), 0) FROM segments").fetchone()[0])
+
+
+def _stream(db: sqlite3.Connection, exchange: str, symbol: str) -> int:
+    """Return the number of a stream, 0 for one that was never journalled."""
+    row = db.execute(
+        "SELECT id FROM streams WHERE exchange = ? AND symbol = ?", (exchange, symbol)
+    ).fetchone()
+    return 0 if row is None else int(row[0])

@@ -1,0 +1,196 @@
+"""A door that answers real shapes about made-up trades. Run it to look at the page: python front_door.py [PORT]."""
+
+import random
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+
+import attrs
+import trio
+
+from actors.front.front import front
+from supervision.actor import Context
+from wadm import views
+from wadm.analytics.order_flow import order_flow
+from wadm.analytics.profile import profile
+from wadm.bar import Bar
+from wadm.coverage import Coverage
+from wadm.exchanges.base import Gap
+from wadm.market import HOUR, SECOND, IdKind, Instrument, Trades
+from wadm.questions import Window, read_window
+
+START = 1_723_158_000 * SECOND
+BITCOIN = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
+ETHER = Instrument("binance_usdm", "ETHUSDT", Decimal("0.01"), Decimal("0.001"))
+SHIB = Instrument("bybit", "SHIB1000USDT", Decimal("0.000001"), Decimal(10))
+FRESH = Instrument("binance", "NEWUSDT")
+
+
+def made_up_bar(middle: int, spread: int, decimals: int, count: int, seed: int = 7) -> Bar:
+    """Return an hour of trades around ``middle`` (scaled)."""
+    chance = random.Random(seed)
+    bar = Bar(START, START + HOUR)
+    prices = [int(chance.gauss(middle, spread) + spread * (index / count - 0.5)) for index in range(count)]
+    signed = [chance.choice((-1, 1)) * int(chance.expovariate(1 / 900) + 1) for _ in range(count)]
+    times = [START + index * HOUR // count for index in range(count)]
+    run = Trades("", "", IdKind.TRADE, decimals, 3, range(1, count + 1), times, prices, signed, [1] * count)
+    bar.fold(run)
+    return bar
+
+
+@attrs.define(eq=False)
+class FakeDoor:
+    """Has the methods of ``actors.queries.Queries``."""
+
+    bars: dict[str, tuple[Instrument, Bar]] = attrs.field(
+        factory=lambda: {
+            BITCOIN.key: (BITCOIN, made_up_bar(61_563_2, 900, 1, 4000)),
+            ETHER.key: (ETHER, made_up_bar(2_683_51, 700, 2, 900)),
+            SHIB.key: (SHIB, made_up_bar(13_742, 60, 6, 300)),
+            FRESH.key: (FRESH, Bar(START, START + HOUR)),
+        }
+    )
+    healthy: str = "healthy"
+    gaps: list[Gap] = attrs.field(factory=list)
+    failure: Exception | None = None
+    asked: list[Mapping[str, str]] = attrs.field(factory=list)
+
+    def _window(self, parameters: Mapping[str, str]) -> tuple[Window, Instrument, Bar]:
+        self.asked.append(parameters)
+        if self.failure is not None:
+            raise self.failure
+        window = read_window(parameters, {key: one for key, (one, _) in self.bars.items()})
+        return window, *self.bars[window.instrument.key]
+
+    def _coverage(self) -> Coverage:
+        return Coverage((START, START + HOUR // 2), False, True, self.gaps, ["live"], 3, False)
+
+    async def volume_profile(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        window, instrument, bar = self._window(parameters)
+        row_size = window.row_size or views.default_row_size(instrument, bar)
+        made = profile(bar, row_size, window.value_area, window.method)
+        return views.profile_answer(instrument, window.timeframe, bar, made, self._coverage())
+
+    async def order_flow(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        window, instrument, bar = self._window(parameters)
+        return views.order_flow_answer(
+            instrument, window.timeframe, bar, order_flow(bar, bar), self._coverage()
+        )
+
+    async def symbols(self) -> dict[str, object]:
+        if self.failure is not None:
+            raise self.failure
+        return {"symbols": [self._listed(instrument, bar) for instrument, bar in self.bars.values()]}
+
+    def _listed(self, instrument: Instrument, bar: Bar) -> dict[str, object]:
+        return {
+            "exchange": instrument.exchange,
+            "symbol": instrument.symbol,
+            "tick": None if instrument.tick is None else f"{instrument.tick:f}",
+            "state": "live" if bar.close else "waiting for the first trade",
+            "last_price": views.candle(bar)["close"],
+            "last_trade": "2024-08-08T23:59:59.1Z" if bar.close else None,
+            "market_time": "2024-08-08T23:59:59.1Z" if bar.close else None,
+        }
+
+    def health(self) -> dict[str, object]:
+        return {
+            "status": self.healthy,
+            "version": "0.1.0",
+            "collectors": {"binance_usdm": "connected", "bybit": "connecting"},
+            "storage": {"journal": "ok", "warm": "ok"},
+            "uptime": "72h 15m 32s",
+        }
+
+    async def status(self) -> dict[str, object]:
+        listed = []
+        for instrument, bar in self.bars.values():
+            made = profile(bar, views.default_row_size(instrument, bar))
+            hour = {**views.candle(bar), **views.value_area(made), "trades_per_second": bar.close and 13.4}
+            listed.append({**self._listed(instrument, bar), **hour})
+        return {
+            **self.health(),
+            "market_time": "2024-08-08T23:59:59.1Z",
+            "collectors": [
+                _collector("binance_usdm", "connected", 125_301, 402_117, 1, 0.031),
+                _collector("bybit", "connecting", 0, 0, 12, None),
+            ],
+            "symbols": listed,
+            "ledger": {
+                "received": 402_120,
+                "applied": 402_101,
+                "duplicate": 16,
+                "in_flight": 3,
+                "rejected": {},
+                "shed": {},
+                "balanced": True,
+                "frames": 125_301,
+                "frames_rejected": {},
+            },
+            "gaps": [],
+            "latency": {"p50": 184, "p95": 412, "p99": 1391},
+            "actors": self.actors(),
+        }
+
+    def actors(self) -> dict[str, object]:
+        return _actor(
+            "root",
+            kind="supervisor",
+            children=[
+                _actor("storage", kind="supervisor", children=[_actor("writer", depth=2)]),
+                _actor(
+                    "aggregators",
+                    kind="supervisor",
+                    children=[_actor("binance_usdm:BTCUSDT", depth=0), _actor("bybit:SHIB1000USDT", depth=0)],
+                ),
+                _actor(
+                    "connections",
+                    kind="supervisor",
+                    children=[
+                        _actor("binance_usdm", restarts=1),
+                        _actor("bybit", state="parked", last_crash="Disconnected: name not known"),
+                    ],
+                ),
+                _actor("front"),
+            ],
+        )
+
+
+def _collector(
+    name: str, state: str, frames: int, trades: int, reconnects: int, age: float | None
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "state": state,
+        "frames": frames,
+        "trades": trades,
+        "reconnects": reconnects,
+        "last_frame_age": age,
+    }
+
+
+def _actor(name: str, *, depth: int | None = None, **facts: object) -> dict[str, object]:
+    mailbox = None if depth is None else {"depth": depth, "high_water": 61, "capacity": 1024}
+    return {
+        "name": name,
+        "kind": "worker",
+        "state": "running",
+        "incarnation": 1,
+        "restarts": 0,
+        "last_crash": None,
+        "uptime": 4302.1,
+        "mailbox": mailbox,
+        "children": [],
+        **facts,
+    }
+
+
+async def main() -> None:
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8920
+    context = Context("front", 1)
+    await front(context, FakeDoor(), port=port, bound=partial(print, flush=True))
+
+
+if __name__ == "__main__":
+    trio.run(main)

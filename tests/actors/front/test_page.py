@@ -1,0 +1,45 @@
+import base64
+import hashlib
+import re
+
+import httpx
+
+from actors.front import page
+
+
+async def test_the_page_may_run_only_what_is_written_in_it(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy.startswith("default-src 'none'")
+    for tag in ("style", "script"):
+        (inline,) = re.findall(rf"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+
+
+async def test_a_page_that_has_not_changed_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    first = await client.get("/")
+    again = await client.get("/", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_page_asks_nobody_else_and_trusts_no_text() -> None:
+    text = page.load().body.decode()
+    addresses = re.findall(r"https?://[^\s'\"]+", text)
+    assert set(addresses) == {"http://www.w3.org/2000/svg"}  # the name of SVG, never fetched
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        " style=",
+        " onclick=",
+    ):
+        assert word not in text
+
+
+def test_a_page_without_inline_code_may_run_none() -> None:
+    assert "script-src 'none'; style-src 'none'" in page.policy("<p>nothing</p>")

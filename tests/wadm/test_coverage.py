@@ -1,0 +1,102 @@
+"""Gaps: open until every id in them has come."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wadm.coverage import Coverage, Gaps, gap_answer
+from wadm.exchanges.base import Filled, Gap
+from wadm.market import MINUTE, SECOND, IdKind
+
+
+def gap(first: int, last: int, at: int = 0, kind: IdKind = IdKind.TRADE) -> Gap:
+    return Gap("binance", "BTCUSDT", kind, first, last, at)
+
+
+def filled(first: int, last: int, kind: IdKind = IdKind.TRADE) -> Filled:
+    return Filled("binance", "BTCUSDT", kind, first, last, 99)
+
+
+def ids(gaps: list[Gap]) -> list[int]:
+    return [number for one in gaps for number in range(one.first, one.last + 1)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 8)), max_size=6),
+    st.lists(st.tuples(st.integers(-5, 90), st.integers(1, 20)), max_size=10),
+)
+def test_what_is_open_is_what_was_jumped_over_and_has_not_come(
+    jumps: list[tuple[int, int]], fills: list[tuple[int, int]]
+) -> None:
+    gaps, missing, at = Gaps(), set[int](), 0
+    for seen, length in jumps:
+        gaps.opened(gap(at + seen, at + seen + length - 1))
+        missing |= set(range(at + seen, at + seen + length))
+        at += seen + length + 1
+    for first, length in fills:
+        come = set(range(first, first + length))
+        done = gaps.filled(filled(first, first + length - 1))
+        assert ids(done) == sorted(missing & come)
+        missing -= come
+        assert ids(gaps.open) == sorted(missing)
+        assert all(one.missing > 0 for one in (*done, *gaps.open))
+
+
+@pytest.mark.parametrize(
+    ("come", "left"),
+    [
+        ((10, 10), [(11, 19)]),
+        ((19, 19), [(10, 18)]),
+        ((14, 15), [(10, 13), (16, 19)]),
+        ((10, 19), []),
+        ((0, 99), []),
+        ((0, 9), [(10, 19)]),
+        ((20, 30), [(10, 19)]),
+        ((5, 12), [(13, 19)]),
+    ],
+)
+def test_a_late_id_splits_its_gap(come: tuple[int, int], left: list[tuple[int, int]]) -> None:
+    gaps = Gaps([gap(10, 19, at=7)])
+    gaps.filled(filled(*come))
+    assert [(one.first, one.last, one.at) for one in gaps.open] == [(first, last, 7) for first, last in left]
+
+
+def test_ids_that_count_something_else_fill_nothing() -> None:
+    gaps = Gaps([gap(10, 19)])
+    assert gaps.filled(filled(10, 19, IdKind.AGG_TRADE)) == []
+    assert gaps.open == [gap(10, 19)]
+
+
+def test_gaps_are_found_by_when_they_were_noticed() -> None:
+    gaps = Gaps([gap(1, 1, at=MINUTE - 1), gap(3, 3, at=MINUTE), gap(5, 5, at=2 * MINUTE)])
+    assert [one.first for one in gaps.between(MINUTE, 2 * MINUTE)] == [3]
+
+
+def test_a_gap_in_an_answer() -> None:
+    assert gap_answer(gap(10, 19, at=SECOND)) == {
+        "exchange": "binance",
+        "symbol": "BTCUSDT",
+        "id_kind": "trade",
+        "first": 10,
+        "last": 19,
+        "missing": 10,
+        "noticed": "1970-01-01T00:00:01Z",
+        "state": "open",
+    }
+
+
+def test_coverage_in_an_answer() -> None:
+    coverage = Coverage((0, MINUTE), True, True, [gap(10, 10)], ["live"], 3, False)
+    assert coverage.answer() == {
+        "start": "1970-01-01T00:00:00Z",
+        "end": "1970-01-01T00:01:00Z",
+        "state": "final",
+        "completeness": "provable",
+        "gaps": [gap_answer(gap(10, 10))],
+        "sources": ["live"],
+        "epoch": 3,
+        "warming": False,
+    }
+    nothing = Coverage(None, False, False, [], [], 1, True).answer()
+    assert (nothing["start"], nothing["end"]) == (None, None)
+    assert (nothing["state"], nothing["completeness"]) == ("provisional", "not provable")

@@ -1,0 +1,158 @@
+"""The oracle itself, against examples worked by hand."""
+
+import hashlib
+from decimal import Decimal
+from fractions import Fraction
+
+import oracle
+import pytest
+from oracle import Trade
+
+D = Decimal
+
+
+def at_prices(volumes: dict[str, str]) -> list[Trade]:
+    """One bought trade at each price."""
+    return [
+        Trade(number, number, D(price), D(quantity), buy=True)
+        for number, (price, quantity) in enumerate(volumes.items())
+    ]
+
+
+def test_a_row_is_the_floor_of_price_over_row_size_and_is_named_by_its_lower_edge() -> None:
+    assert oracle.row_index(D("100.05"), D("0.1")) == 1000
+    assert oracle.edge(1000, D("0.1")) == D("100.0")
+    assert oracle.row_index(D("109.99"), D(10)) == 10
+    assert oracle.row_index(D("110"), D(10)) == 11
+    assert oracle.row_index(D("0.3"), D("0.1")) == 3  # 2 in binary floats
+
+
+def test_rows_between_the_lowest_and_the_highest_are_there_without_volume_too() -> None:
+    lowest, rows = oracle.dense_rows(at_prices({"101": "1", "104": "2"}), D(1))
+    assert lowest == 101
+    assert [row.volume for row in rows] == [1, 0, 0, 2]
+
+
+# Rows 100..104 hold 1 2 5 3 1, 12 in all. The POC is 102.
+# At 70 % the target is 8.4. By pairs: 5; above 3 + 1 = 4, below 2 + 1 = 3: the two above join: 9 >= 8.4.
+# So VAL 102, VAH 104. By single rows: 5; above 3, below 2: 103 joins: 8; above 1, below 2: 101 joins: 10.
+# So VAL 101, VAH 103.
+HILL = {"100": "1", "101": "2", "102": "5", "103": "3", "104": "1"}
+
+
+@pytest.mark.parametrize(("method", "val", "vah"), [("pair", 102, 104), ("single_row", 101, 103)])
+def test_the_value_area_of_a_hill(method: str, val: int, vah: int) -> None:
+    assert oracle.levels(at_prices(HILL), D(1), D("0.7"), method) == (102, vah, val)
+
+
+# Target 0.5 * 12 = 6 > 5: one step, by pairs up (4 against 3).
+# Target 5/12 of the volume exactly: 5 >= 5, no step at all.
+# Target 12: up to 9, then only below is left: 3 joins: 12.
+@pytest.mark.parametrize(
+    ("share", "val", "vah"), [("0.5", 102, 104), ("0.41", 102, 102), ("0.75", 102, 104), ("1", 100, 104)]
+)
+def test_the_value_area_of_a_hill_at_other_shares(share: str, val: int, vah: int) -> None:
+    assert oracle.levels(at_prices(HILL), D(1), D(share)) == (102, vah, val)
+
+
+def test_a_tie_of_pairs_goes_up() -> None:
+    # 2 1 5 1 2: target 0.7 * 11 = 7.7; 3 above, 3 below: up: 8 >= 7.7.
+    volumes = {"100": "2", "101": "1", "102": "5", "103": "1", "104": "2"}
+    assert oracle.levels(at_prices(volumes), D(1)) == (102, 104, 102)
+
+
+def test_a_side_with_one_row_left_offers_that_row() -> None:
+    # 100: 4, 101: 5, 102: 2, 103: 1, 104: 1; total 13, target 9.1, POC 101.
+    # Below: only 4. Above: 2 + 1 = 3. The 4 join: 9 < 9.1; below is empty: 2 + 1 join: 12.
+    volumes = {"100": "4", "101": "5", "102": "2", "103": "1", "104": "1"}
+    assert oracle.levels(at_prices(volumes), D(1)) == (101, 103, 100)
+
+
+def test_empty_rows_tie_and_are_walked_upwards() -> None:
+    # 100: 3, 101: 0, 102: 0, 103: 4, 104: 0, 105: 0, 106: 1; total 8, target 5.6; POC 103.
+    # Above 104 + 105 = 0, below 102 + 101 = 0: up. Then above 106 = 1, below 0: up: 5. Then below: 0, then 3.
+    assert oracle.levels(at_prices({"100": "3", "103": "4", "106": "1"}), D(1)) == (103, 106, 100)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "poc"),
+    [
+        ({"0": "5", "3": "5", "4": "1"}, 3),  # the middle of 0..4 is 2: 3 is nearer than 0
+        ({"0": "1", "1": "5", "3": "5", "4": "1"}, 1),  # 1 and 3 are as near as each other: the lower
+        ({"0": "5", "1": "5"}, 0),  # the middle lies between them: the lower
+        ({"0": "1", "2": "5", "3": "5", "4": "5", "9": "1"}, 4),  # the middle is 4.5
+        ({"0": "5", "5": "5", "10": "5"}, 5),
+    ],
+)
+def test_a_tie_for_the_poc_goes_to_the_middle_then_down(volumes: dict[str, str], poc: int) -> None:
+    assert oracle.levels(at_prices(volumes), D(1)).poc == poc
+
+
+def test_a_single_row_is_its_own_value_area_and_no_trades_have_none() -> None:
+    assert oracle.levels(at_prices({"7.5": "0.1"}), D("0.5")) == (D("7.5"), D("7.5"), D("7.5"))
+    assert oracle.levels([], D(1)) == (None, None, None)
+
+
+FIVE = [
+    Trade(at_ms=10, id=1, price=D("10.5"), quantity=D("3"), buy=True),
+    Trade(at_ms=10, id=2, price=D("10.1"), quantity=D("5"), buy=False),
+    Trade(at_ms=12, id=4, price=D("11"), quantity=D("0.50"), buy=True, count=3),
+    Trade(at_ms=12, id=3, price=D("9.9"), quantity=D("1"), buy=False),
+    Trade(at_ms=11, id=5, price=D("10.2"), quantity=D("0.5"), buy=True),
+]
+
+
+def test_order_flow_worked_by_hand() -> None:
+    flow = oracle.flow(FIVE)
+    assert (flow.trades, flow.volume, flow.buy, flow.sell) == (7, 10, 4, 6)
+    # 0, 3, -2, -1.5, -2.5, -2
+    assert (flow.delta, flow.delta_high, flow.delta_low) == (-2, 3, D("-2.5"))
+    assert flow.imbalance == Fraction(4, 6)
+    # by (time, id): (10, 1) comes first, (12, 4) last
+    assert (flow.open, flow.high, flow.low, flow.close) == (D("10.5"), 11, D("9.9"), 11)
+
+
+def test_the_running_delta_starts_from_zero() -> None:
+    only_sold = oracle.flow([FIVE[1]])
+    assert (only_sold.delta_high, only_sold.delta_low) == (0, -5)
+    only_bought = oracle.flow([FIVE[0]])
+    assert (only_bought.delta_high, only_bought.delta_low, only_bought.imbalance) == (3, 0, None)
+
+
+def test_cvd_starts_again_at_midnight() -> None:
+    day = oracle.DAY_MS
+    trades = [
+        Trade(day - 1, 1, D(1), D(9), buy=True),
+        Trade(day, 2, D(1), D(2), buy=False),
+        Trade(day + 5, 3, D(1), D(1), buy=True),
+    ]
+    assert oracle.cvd(trades, day) == 9
+    assert oracle.cvd(trades, day + 1) == -2
+    assert oracle.cvd(trades, day + 6) == -1
+
+
+def test_the_fingerprint_is_of_these_very_bytes() -> None:
+    lines = b"9,0,1,1\n10,3.5,5,3\n11,0.5,0,3\n"
+    assert oracle.fingerprint(FIVE, D(1)) == hashlib.sha256(lines).hexdigest()
+
+
+def test_windows_begin_where_they_begin_and_end_before_the_next() -> None:
+    times = [59_999, 60_000, 119_999, 120_000]
+    trades = [Trade(at, at, D(1), D(1), buy=True) for at in times]
+    found = {start: [trade.at_ms for trade in held] for start, held in oracle.windows(trades, 60_000).items()}
+    assert found == {0: [59_999], 60_000: [60_000, 119_999], 120_000: [120_000]}
+
+
+def test_a_recording_is_read_once_per_id_without_liquidations_and_with_the_fills_of_aggregates() -> None:
+    lines = [
+        '1 {"stream":"x@trade","data":{"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true,"X":"MARKET"}}',
+        '2 {"stream":"x@trade","data":{"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true}}',
+        '3 {"stream":"x@trade","data":{"e":"trade","s":"X","t":8,"T":6,"p":"1.5","q":"2","m":true,"X":"NA"}}',
+        '4 {"e":"aggTrade","s":"X","a":9,"f":100,"l":104,"T":7,"p":"1.6","q":"1","m":false}',
+        '5 {"lastUpdateId":1,"bids":[],"asks":[]}',
+        '6 {"e":"trade","s":"Y","t":1,"T":5,"p":"1","q":"2","m":true}',
+    ]
+    assert oracle.read_trades(lines, "X") == [
+        Trade(5, 7, D("1.5"), D(2), buy=False),
+        Trade(7, 9, D("1.6"), D(1), buy=True, count=5),
+    ]

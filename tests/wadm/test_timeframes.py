@@ -1,0 +1,101 @@
+"""Timeframes and instants."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wadm.instants import iso, parse_instant
+from wadm.market import DAY, HOUR, MINUTE
+from wadm.timeframes import TIMEFRAMES, window
+
+YEARS_1_TO_9999 = st.integers(parse_instant("0001-01-01"), parse_instant("9999-12-31T23:59:59.999999"))
+
+
+def micros(text: str) -> int:
+    moment = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "start", "end"),
+    [
+        ("1m", "2024-08-08 23:58", "2024-08-08 23:59"),
+        ("5m", "2024-08-08 23:55", "2024-08-09 00:00"),
+        ("15m", "2024-08-08 23:45", "2024-08-09 00:00"),
+        ("1h", "2024-08-08 23:00", "2024-08-09 00:00"),
+        ("4h", "2024-08-08 20:00", "2024-08-09 00:00"),
+        ("1d", "2024-08-08 00:00", "2024-08-09 00:00"),
+    ],
+)
+def test_the_window_that_holds_a_time(timeframe: str, start: str, end: str) -> None:
+    found = window(timeframe, micros("2024-08-08 23:58") + 30_000_000)
+    assert found == (micros(start), micros(end))
+
+
+@given(st.sampled_from(sorted(TIMEFRAMES)), st.integers(-(10**18), 10**18))
+def test_windows_meet_end_to_start_and_are_aligned_to_utc(timeframe: str, at: int) -> None:
+    start, end = window(timeframe, at)
+    assert start <= at < end
+    assert start % TIMEFRAMES[timeframe] == 0
+    assert window(timeframe, start) == (start, end)
+    assert window(timeframe, end)[0] == end
+    assert window(timeframe, start - 1)[1] == start
+
+
+def test_the_timeframes_divide_each_other_and_are_whole_minutes() -> None:
+    lengths = list(TIMEFRAMES.values())
+    assert list(TIMEFRAMES) == ["1m", "5m", "15m", "1h", "4h", "1d"]
+    assert (lengths[0], lengths[3], lengths[5]) == (MINUTE, HOUR, DAY)
+    assert all(longer % shorter == 0 for shorter, longer in zip(lengths, lengths[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-08-08T23:55:00Z", "2024-08-08 23:55"),
+        ("2024-08-08T23:55Z", "2024-08-08 23:55"),
+        ("2024-08-08T23:55:00", "2024-08-08 23:55"),
+        ("2024-08-08 23:55", "2024-08-08 23:55"),
+        ("2024-08-09T01:55:00+02:00", "2024-08-08 23:55"),
+        ("2024-08-08T23:55:00.000000Z", "2024-08-08 23:55"),
+        ("2024-08-08", "2024-08-08 00:00"),
+    ],
+)
+def test_iso_8601_is_read_in_utc_unless_it_names_an_offset(text: str, expected: str) -> None:
+    assert parse_instant(text) == micros(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "1723161300", "2024-13-01", "2024-08-08T25:00", "24-08-08"]
+    # in UTC these lie outside the years that can be written
+    + ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:00-23:59"],
+)
+def test_text_that_is_no_instant_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        parse_instant(text)
+
+
+@given(YEARS_1_TO_9999)
+def test_an_instant_comes_back_from_its_text(instant: int) -> None:
+    text = iso(instant)
+    assert text.endswith("Z")
+    assert parse_instant(text) == instant
+
+
+@given(st.datetimes(timezones=st.timezones() | st.just(UTC)))
+def test_whatever_is_read_can_be_written(moment: datetime) -> None:
+    try:
+        instant = parse_instant(moment.isoformat())
+    except ValueError:
+        return
+    assert parse_instant(iso(instant)) == instant
+
+
+def test_instants_are_written_with_a_fraction_only_where_there_is_one() -> None:
+    assert iso(0) == "1970-01-01T00:00:00Z"
+    assert iso(1_723_161_600_000_000) == "2024-08-09T00:00:00Z"
+    assert iso(1_723_161_600_250_000) == "2024-08-09T00:00:00.250000Z"
+    assert iso(-1) == "1969-12-31T23:59:59.999999Z"

@@ -1,0 +1,1 @@
+"""What bars tell: pure measures over them, one per module."""

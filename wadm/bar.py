@@ -1,0 +1,271 @@
+"""The footprint bar: everything traded in a span of time, by exact price. The one fold of the product.
+
+Bars form a monoid: every profile, timeframe, session, candle and CVD is a merge of one-minute bars.
+Prices and volumes are integers scaled by ``price_decimals`` and ``quantity_decimals``.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+import msgspec
+
+from wadm import columns
+from wadm.market import TradeId, Trades
+
+#: (time, id, price) of a trade: the lowest is the open, the highest the close.
+Mark = tuple[int, TradeId, int]
+
+#: What one price saw: [taker-buy volume, taker-sell volume, taker-buy count, taker-sell count].
+Row = list[int]
+
+FORMAT = 1
+
+
+class BarFormatError(ValueError):
+    """Stored bytes that are not a bar, or a bar of a later format."""
+
+
+@attrs.define
+class Bar:
+    """Trades of ``[start, end)`` (µs). An empty one has no rows, no open and no close.
+
+    ``delta_high`` and ``delta_low`` are the extremes of the running delta, the bar's own start (zero)
+    included. ``exact_path`` is False when trades came out of their order, so that these two are those of the
+    order of arrival: by (time, id), or by time alone where ids are names and not numbers that count up.
+    ``partial`` says that the span was still going on when the data ended. ``revision`` counts how often the
+    bar was closed again; that of a merge rises whenever one of its bars is closed, be it anew or again.
+    """
+
+    start: int
+    end: int
+    price_decimals: int = 0
+    quantity_decimals: int = 0
+    rows: dict[int, Row] = attrs.field(factory=dict)
+    open: Mark | None = None
+    close: Mark | None = None
+    delta: int = 0
+    delta_high: int = 0
+    delta_low: int = 0
+    exact_path: bool = True
+    revision: int = 0
+    partial: bool = False
+
+    def fold(self, trades: Trades, first: int = 0, last: int | None = None) -> None:
+        """Add the trades of ``trades[first:last]``, all of which lie in this bar's span. O(1) per trade."""
+        last = len(trades) if last is None else last
+        if first == last:
+            return
+        price_factor, quantity_factor = self._make_room(trades.price_decimals, trades.quantity_decimals)
+        prices, signed_quantities, counts = trades.prices, trades.signed_quantities, trades.counts
+        rows, delta, high, low = self.rows, self.delta, self.delta_high, self.delta_low
+        for index in range(first, last):
+            signed = signed_quantities[index] * quantity_factor
+            price = prices[index] * price_factor
+            row = rows.get(price)
+            if row is None:
+                row = rows[price] = [0, 0, 0, 0]
+            delta += signed
+            if signed > 0:
+                row[0] += signed
+                row[2] += counts[index]
+                if delta > high:  # noqa: PLR1730 -- max() costs twice this in the hottest loop
+                    high = delta
+            else:
+                row[1] -= signed
+                row[3] += counts[index]
+                if delta < low:  # noqa: PLR1730 -- likewise
+                    low = delta
+        self.delta, self.delta_high, self.delta_low = delta, high, low
+        self._mark(trades, first, last, price_factor)
+
+    def _mark(self, trades: Trades, first: int, last: int, price_factor: int) -> None:
+        """Move open and close, by (time, id), and notice trades that came out of order."""
+        keys = list(zip(trades.times[first:last], trades.ids[first:last], strict=True))
+        ordered = sorted(keys)
+        lowest, highest = ordered[0], ordered[-1]
+        before = None if self.close is None else self.close[:2]
+        if (before is not None and lowest < before) or keys != ordered:
+            self.exact_path = self.exact_path and _in_order(before, keys)
+        if self.open is None or lowest < self.open[:2]:
+            self.open = (*lowest, trades.prices[first + keys.index(lowest)] * price_factor)
+        if before is None or highest > before:
+            self.close = (*highest, trades.prices[first + keys.index(highest)] * price_factor)
+
+    def _make_room(self, price_decimals: int, quantity_decimals: int) -> tuple[int, int]:
+        """Widen this bar's scales to hold finer numbers; return what coarser ones must be multiplied by."""
+        if price_decimals == self.price_decimals and quantity_decimals == self.quantity_decimals:
+            return 1, 1
+        if price_decimals > self.price_decimals or quantity_decimals > self.quantity_decimals:
+            self.rescale(
+                max(price_decimals, self.price_decimals), max(quantity_decimals, self.quantity_decimals)
+            )
+        return (
+            10 ** (self.price_decimals - price_decimals),
+            10 ** (self.quantity_decimals - quantity_decimals),
+        )
+
+    def rescale(self, price_decimals: int, quantity_decimals: int) -> None:
+        """Express this bar in finer scales (never coarser ones)."""
+        price_factor = 10 ** (price_decimals - self.price_decimals)
+        factor = 10 ** (quantity_decimals - self.quantity_decimals)
+        self.rows = {
+            price * price_factor: [row[0] * factor, row[1] * factor, row[2], row[3]]
+            for price, row in self.rows.items()
+        }
+        self.open = self.open and (*self.open[:2], self.open[2] * price_factor)
+        self.close = self.close and (*self.close[:2], self.close[2] * price_factor)
+        self.delta, self.delta_high, self.delta_low = (
+            self.delta * factor, self.delta_high * factor, self.delta_low * factor
+        )  # fmt: skip
+        self.price_decimals, self.quantity_decimals = price_decimals, quantity_decimals
+
+    def absorb(self, later: "Bar") -> None:
+        """Merge ``later``, whose span follows this one's, into this bar."""
+        price_factor, factor = self._make_room(later.price_decimals, later.quantity_decimals)
+        rows = self.rows
+        if later.rows:
+            self.revision += later.revision + bool(rows)
+        for price, (buy, sell, buys, sells) in later.rows.items():
+            row = rows.get(price * price_factor)
+            if row is None:
+                rows[price * price_factor] = [buy * factor, sell * factor, buys, sells]
+            else:
+                row[0] += buy * factor
+                row[1] += sell * factor
+                row[2] += buys
+                row[3] += sells
+        self.delta_high = max(self.delta_high, self.delta + later.delta_high * factor)
+        self.delta_low = min(self.delta_low, self.delta + later.delta_low * factor)
+        self.delta += later.delta * factor
+        if later.open is not None and (self.open is None or later.open[:2] < self.open[:2]):
+            self.open = (*later.open[:2], later.open[2] * price_factor)
+        if later.close is not None and (self.close is None or later.close[:2] > self.close[:2]):
+            self.close = (*later.close[:2], later.close[2] * price_factor)
+        self.exact_path = self.exact_path and later.exact_path
+        self.partial = self.partial or later.partial
+        self.start, self.end = min(self.start, later.start), max(self.end, later.end)
+
+    @property
+    def high(self) -> int | None:
+        """The highest price traded."""
+        return max(self.rows, default=None)
+
+    @property
+    def low(self) -> int | None:
+        """The lowest price traded."""
+        return min(self.rows, default=None)
+
+    @property
+    def buy_volume(self) -> int:
+        """What takers bought."""
+        return sum(row[0] for row in self.rows.values())
+
+    @property
+    def sell_volume(self) -> int:
+        """What takers sold."""
+        return sum(row[1] for row in self.rows.values())
+
+    @property
+    def buy_trades(self) -> int:
+        """How many trades had a buying taker."""
+        return sum(row[2] for row in self.rows.values())
+
+    @property
+    def sell_trades(self) -> int:
+        """How many trades had a selling taker."""
+        return sum(row[3] for row in self.rows.values())
+
+
+def _in_order(before: tuple[int, TradeId] | None, keys: Sequence[tuple[int, TradeId]]) -> bool:
+    """Say whether trades out of (time, id) order, after ``before``, are in their order all the same.
+
+    Ids that are names (Bybit's) say nothing of the order within one instant; the order of arrival does.
+    """
+    if not isinstance(keys[0][1], str):
+        return False
+    times = [time for time, _ in keys]
+    return times == sorted(times) and (before is None or before[0] <= times[0])
+
+
+def merge(bars: Iterable[Bar], start: int, end: int) -> Bar:
+    """Return the merge of ``bars``, ascending in time, as one bar over ``[start, end)``."""
+    merged = Bar(start, end)
+    for bar in bars:
+        merged.absorb(bar)
+    merged.start, merged.end = start, end
+    return merged
+
+
+#: A mark whose price is text, as MessagePack's integers end at 64 bits.
+_StoredMark = tuple[int, TradeId, str]
+
+
+class _Stored(msgspec.Struct, array_like=True, frozen=True):
+    """A bar as bytes: MessagePack of these fields in this order, the rows in columns ascending by price."""
+
+    format: int
+    start: int
+    end: int
+    price_decimals: int
+    quantity_decimals: int
+    open: _StoredMark | None
+    close: _StoredMark | None
+    delta: str
+    delta_high: str
+    delta_low: str
+    exact_path: bool
+    revision: int
+    partial: bool
+    prices: bytes
+    buys: bytes
+    sells: bytes
+    buy_counts: bytes
+    sell_counts: bytes
+
+
+_decoder = msgspec.msgpack.Decoder(_Stored)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(bar: Bar) -> bytes:
+    """Return a bar in the compact form that memory, journal and stores keep."""
+    rows = sorted(bar.rows.items())
+    return _encoder.encode(
+        _Stored(
+            FORMAT, bar.start, bar.end, bar.price_decimals, bar.quantity_decimals,
+            bar.open and (*bar.open[:2], str(bar.open[2])), bar.close and (*bar.close[:2], str(bar.close[2])),
+            str(bar.delta), str(bar.delta_high), str(bar.delta_low),
+            bar.exact_path, bar.revision, bar.partial,
+            columns.pack_rising([price for price, _ in rows]),
+            *(columns.pack([row[index] for _, row in rows]) for index in range(4)),
+        )
+    )  # fmt: skip
+
+
+def decode(data: bytes) -> Bar:
+    """Return the bar that ``encode`` made. Raises BarFormatError if it is not one."""
+    try:
+        stored = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise BarFormatError(f"stored bytes are not a bar: {error}") from error
+    if stored.format != FORMAT:
+        raise BarFormatError(f"stored bar of format {stored.format}; this version reads format {FORMAT}")
+    try:
+        rows = zip(
+            columns.unpack(stored.buys),
+            columns.unpack(stored.sells),
+            columns.unpack(stored.buy_counts),
+            columns.unpack(stored.sell_counts),
+            strict=True,
+        )
+        prices = columns.unpack_rising(stored.prices)
+        return Bar(
+            stored.start, stored.end, stored.price_decimals, stored.quantity_decimals,
+            {price: list(row) for price, row in zip(prices, rows, strict=True)},
+            stored.open and (*stored.open[:2], int(stored.open[2])),
+            stored.close and (*stored.close[:2], int(stored.close[2])),
+            int(stored.delta), int(stored.delta_high), int(stored.delta_low),
+            stored.exact_path, stored.revision, stored.partial,
+        )  # fmt: skip
+    except ValueError as error:
+        raise BarFormatError(f"stored bytes are not a bar: {error}") from error

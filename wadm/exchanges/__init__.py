@@ -1,0 +1,1 @@
+"""The exchanges: sans-IO codecs of one shape, one file each. See ``registry``."""

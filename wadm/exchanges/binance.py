@@ -1,0 +1,52 @@
+"""Binance spot: single and aggregate trades.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+Times are in ms (``timeUnit=MICROSECOND`` is not asked for). The server pings every 20 s and ends each
+connection after 24 h.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from wadm.exchanges.base import Codec, Exchange, Limits
+from wadm.exchanges.binance_protocol import (
+    BinanceCodec,
+    aggregate_stream,
+    stream_id_kind,
+    stream_symbol,
+    trade_stream,
+)
+from wadm.exchanges.contiguity import CountedIds, Positions
+from wadm.ledger import Ledger
+from wadm.market import IdKind, Instrument
+
+NAME = "binance"
+#: 1,024 streams a connection, 5 incoming messages a second. Requests of 200 streams are our choice: the
+#: length of a message is limited as well, and nowhere documented.
+LIMITS = Limits(streams_per_connection=1_024, streams_per_request=200, requests_per_second=5)
+
+
+def codec(instruments: Mapping[str, Instrument], positions: Positions, ledger: Ledger) -> Codec:
+    """Return a codec for one new connection."""
+    return BinanceCodec(NAME, LIMITS, instruments, positions, ledger)
+
+
+def routes(streams: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Return the one path that carries every stream, wrapped with the stream's name."""
+    return {"/stream": tuple(streams)} if streams else {}
+
+
+EXCHANGE = Exchange(
+    name=NAME,
+    id_kind=IdKind.TRADE,
+    ids_count_up=True,
+    limits=LIMITS,
+    websocket_url="wss://stream.binance.com:9443",
+    rest_url="https://api.binance.com",
+    routes=routes,
+    trade_stream=trade_stream,
+    trade_streams={IdKind.TRADE: trade_stream, IdKind.AGG_TRADE: aggregate_stream},
+    stream_symbol=stream_symbol,
+    stream_id_kind=stream_id_kind,
+    positions=lambda: Positions(CountedIds),
+    codec=codec,
+)

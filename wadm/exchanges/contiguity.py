@@ -1,0 +1,185 @@
+"""Where each stream stands in its trade ids: what comes next, what was jumped over, what came twice.
+
+Pure and shared: positions outlive connections, so that a reconnect sees the jump and two overlapping
+connections see each other's trades as duplicates.
+
+Binance numbers trades and aggregate trades upward by one per symbol, so a jump is a gap of known size
+(https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams). Bybit's ids are names
+(https://bybit-exchange.github.io/docs/v5/websocket/public/trade): they show duplicates, never gaps.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from wadm.market import IdKind, TradeId
+
+#: Ids are stored in 64 signed bits; from here no counting up by one will ever leave them.
+MAX_ID = 2**62
+#: Beyond so many missing ranges in one stream the lowest is forgotten (its ids would count as duplicates).
+MAX_MISSING = 4_096
+#: Bybit sends up to 1,024 trades a frame; a reconnect repeats seconds, not minutes.
+RECENT_IDS = 8_192
+#: A UUID has 36 characters.
+LONGEST_ID = 64
+
+
+class Verdict(Enum):
+    """What an id is that opened no gap."""
+
+    FRESH = auto()
+    LATE = auto()
+    DUPLICATE = auto()
+    INVALID = auto()
+
+
+class Missing(NamedTuple):
+    """Ids ``first``..``last``, both missing."""
+
+    first: int
+    last: int
+
+
+class Position(ABC):
+    """One stream's place in its ids."""
+
+    __slots__ = ("expected",)
+
+    #: The id that continues the row, or -1. Whoever meets it may skip ``check`` and count this up by one.
+    expected: int
+
+    @abstractmethod
+    def check(self, trade_id: TradeId) -> Verdict | Missing:
+        """Take ``trade_id`` as seen and return what it was.
+
+        ``Missing`` means fresh as well, and that those ids were jumped over. ``LATE`` ids had been missing.
+        ``INVALID`` is no id at all; it changes nothing.
+        """
+
+    @abstractmethod
+    def restore(self, last_id: TradeId) -> None:
+        """Start behind ``last_id``, the last one already kept: it and all before it are duplicates."""
+
+    @property
+    @abstractmethod
+    def missing(self) -> Sequence[Missing]:
+        """The ranges still missing, ascending."""
+
+
+class CountedIds(Position):
+    """Ids that count up by one."""
+
+    __slots__ = ("_lowest", "_missing")
+
+    def __init__(self) -> None:
+        self.expected = -1
+        self._lowest = 0
+        self._missing: list[Missing] = []
+
+    def check(self, trade_id: TradeId) -> Verdict | Missing:
+        """Take ``trade_id`` as seen, an int in 0..MAX_ID; see ``Position.check``."""
+        if not isinstance(trade_id, int) or not 0 <= trade_id <= MAX_ID:
+            return Verdict.INVALID
+        if trade_id == self.expected:
+            self.expected += 1
+            return Verdict.FRESH
+        if self.expected < 0:
+            self._lowest, self.expected = trade_id, trade_id + 1
+            return Verdict.FRESH
+        if trade_id > self.expected:
+            jumped = Missing(self.expected, trade_id - 1)
+            self.expected = trade_id + 1
+            return self._open(jumped)
+        if trade_id < self._lowest:
+            return self._extend_down(trade_id)
+        return self._late(trade_id)
+
+    def restore(self, last_id: TradeId) -> None:
+        """Start behind ``last_id`` unless the stream already stands further."""
+        if not isinstance(last_id, int) or not 0 <= last_id <= MAX_ID:
+            raise ValueError(f"a last id to start behind must be an integer in 0..{MAX_ID}, not {last_id!r}")
+        self.expected = max(self.expected, last_id + 1)
+        self._lowest = 0
+
+    @property
+    def missing(self) -> Sequence[Missing]:
+        """The ranges still missing, ascending."""
+        return tuple(self._missing)
+
+    def _open(self, jumped: Missing) -> Missing:
+        self._missing.insert(bisect_right(self._missing, jumped), jumped)
+        if len(self._missing) > MAX_MISSING:
+            del self._missing[0]
+        return jumped
+
+    def _extend_down(self, trade_id: int) -> Verdict | Missing:
+        # Older than the first id of this run: nothing was known below it, so this cannot be a duplicate.
+        jumped = Missing(trade_id + 1, self._lowest - 1)
+        self._lowest = trade_id
+        return self._open(jumped) if jumped.first <= jumped.last else Verdict.FRESH
+
+    def _late(self, trade_id: int) -> Verdict:
+        place = bisect_right(self._missing, trade_id, key=lambda missing: missing.first) - 1
+        if place < 0 or self._missing[place].last < trade_id:
+            return Verdict.DUPLICATE
+        first, last = self._missing[place]
+        left = (Missing(first, trade_id - 1), Missing(trade_id + 1, last))
+        self._missing[place : place + 1] = [part for part in left if part.first <= part.last]
+        return Verdict.LATE
+
+
+class RecentIds(Position):
+    """Ids without order: the last ``RECENT_IDS`` and up to as many before them are remembered."""
+
+    __slots__ = ("_earlier", "_recent")
+
+    def __init__(self) -> None:
+        self.expected = -1
+        self._recent: set[TradeId] = set()
+        self._earlier: set[TradeId] = set()
+
+    def check(self, trade_id: TradeId) -> Verdict | Missing:
+        """Take ``trade_id`` as seen: FRESH, DUPLICATE or INVALID (empty or longer than LONGEST_ID)."""
+        if not isinstance(trade_id, str) or not 0 < len(trade_id) <= LONGEST_ID:
+            return Verdict.INVALID
+        if trade_id in self._recent or trade_id in self._earlier:
+            return Verdict.DUPLICATE
+        self._recent.add(trade_id)
+        if len(self._recent) >= RECENT_IDS:
+            self._earlier, self._recent = self._recent, set()
+        return Verdict.FRESH
+
+    def restore(self, last_id: TradeId) -> None:
+        """Remember ``last_id`` as seen; may be called for as many ids as are known."""
+        self.check(last_id)
+
+    @property
+    def missing(self) -> Sequence[Missing]:
+        """Nothing: unordered ids cannot show what is missing."""
+        return ()
+
+
+class Positions:
+    """The positions of one exchange's streams, by (symbol, id kind)."""
+
+    def __init__(self, position: Callable[[], Position]) -> None:
+        self._new = position
+        self._positions: dict[tuple[str, IdKind], Position] = {}
+
+    def of(self, symbol: str, id_kind: IdKind) -> Position:
+        """Return the position of one stream, opened if there is none. For known symbols only."""
+        key = (symbol, id_kind)
+        position = self._positions.get(key)
+        if position is None:
+            position = self._positions[key] = self._new()
+        return position
+
+    def restore(self, symbol: str, id_kind: IdKind, last_id: TradeId) -> None:
+        """Start the stream behind ``last_id``, the last id that is already kept."""
+        self.of(symbol, id_kind).restore(last_id)
+
+    def missing(self) -> dict[tuple[str, IdKind], Sequence[Missing]]:
+        """Return the ids still missing of every stream that misses any."""
+        return {key: position.missing for key, position in self._positions.items() if position.missing}

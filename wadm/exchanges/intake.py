@@ -1,0 +1,95 @@
+"""What one call of a codec's ``receive`` takes in: runs of trades by symbol, and what had to be rejected."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from wadm.exchanges.base import Event, Rejected
+from wadm.exchanges.contiguity import Positions
+from wadm.exchanges.run import Run
+from wadm.ledger import Ledger
+from wadm.market import IdKind, Instrument
+
+_SAMPLE_BYTES = 200
+
+#: What reading a frame can raise: msgspec's own errors, bytes that are not UTF-8, nesting without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class MissingFieldError(msgspec.ValidationError):
+    """A frame is an object but holds none of the fields that would tell what it is."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return the ledger's name for one of ``UNREADABLE``."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not_utf8"
+    if isinstance(error, RecursionError):
+        return "nested_too_deeply"
+    if not isinstance(error, msgspec.ValidationError):
+        return "not_json"
+    message = str(error)
+    if isinstance(error, MissingFieldError) or message.startswith("Object missing required field"):
+        return "missing_field"
+    if message.startswith("Expected `object`") and " - at " not in message:
+        return "not_an_object"
+    return "ill_typed_field"
+
+
+class Intake:
+    """Collects one connection's trades between two calls of ``events``.
+
+    Trades of unknown symbols share one account, ``exchange:?``, so that hostile names cost no memory.
+    """
+
+    def __init__(
+        self, exchange: str, instruments: Mapping[str, Instrument], positions: Positions, ledger: Ledger
+    ) -> None:
+        self._exchange = exchange
+        self._instruments = instruments
+        self._positions = positions
+        self._ledger = ledger
+        self._runs: dict[tuple[str, IdKind], Run] = {}
+        #: the runs touched since the last ``events``, by what their ids count and by symbol
+        self.active: dict[IdKind, dict[str, Run]] = {kind: {} for kind in IdKind}
+        self._rejected: dict[str, tuple[int, bytes]] = {}
+
+    def run(self, symbol: str, id_kind: IdKind) -> Run | None:
+        """Return the run of a known symbol, None for an unknown one. Look in ``active`` first."""
+        run = self._runs.get((symbol, id_kind))
+        if run is None:
+            instrument = self._instruments.get(symbol)
+            if instrument is None:
+                return None
+            account = self._ledger.account(instrument.key)
+            run = Run(instrument, id_kind, self._positions.of(symbol, id_kind), account)
+            self._runs[symbol, id_kind] = run
+        self.active[id_kind][symbol] = run
+        return run
+
+    def reject_frame(self, reason: str, frame: bytes) -> None:
+        """Count a frame that could not be read."""
+        self._ledger.frames_rejected[reason] += 1
+        self.note(reason, frame)
+
+    def reject_stranger(self, reason: str, frame: bytes) -> None:
+        """Count a trade that can be held against no known symbol."""
+        account = self._ledger.account(f"{self._exchange}:?")
+        account.received += 1
+        account.rejected[reason] += 1
+        self.note(reason, frame)
+
+    def note(self, reason: str, frame: bytes) -> None:
+        """Remember a rejection, already counted, for the log."""
+        count, sample = self._rejected.get(reason) or (0, bytes(frame[:_SAMPLE_BYTES]))
+        self._rejected[reason] = (count + 1, sample)
+
+    def events(self, at: int) -> Iterator[Event]:
+        """Give up what was collected; ``at`` is the receive time in µs."""
+        for active in self.active.values():
+            for run in active.values():
+                yield from run.events(at)
+            active.clear()
+        for reason, (count, sample) in self._rejected.items():
+            yield Rejected(reason, count, sample)
+        self._rejected.clear()

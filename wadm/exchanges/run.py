@@ -1,0 +1,171 @@
+"""One stream's trades of one symbol, checked and collected within one call of a codec's ``receive``."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol
+
+from wadm.exchanges.base import Event, Filled, Gap
+from wadm.exchanges.column import BadNumberError, Column, ScaleError
+from wadm.exchanges.contiguity import Missing, Position, Verdict
+from wadm.ledger import Account
+from wadm.market import MILLISECOND, IdKind, Instrument, TradeId, Trades
+from wadm.numbers import from_decimal
+
+#: Milliseconds of 2009-01-01 and 2262-01-01 UTC: no trade is older than Bitcoin, and ns must fit 64 bits.
+EARLIEST_MS = 1_230_768_000_000
+LATEST_MS = 9_214_646_400_000
+#: More fills than any aggregate trade has.
+MAX_COUNT = 10**9
+
+
+class Decoded(Protocol):
+    """A trade as an exchange writes it."""
+
+    @property
+    def id(self) -> TradeId:
+        """The exchange's id."""
+
+    @property
+    def time(self) -> int:
+        """Exchange time in ms."""
+
+    @property
+    def price(self) -> str:
+        """Price as written."""
+
+    @property
+    def quantity(self) -> str:
+        """Quantity as written."""
+
+
+class Run:
+    """Collects one stream's trades of one symbol: settles each or passes it on in ``events``."""
+
+    def __init__(self, instrument: Instrument, id_kind: IdKind, position: Position, account: Account) -> None:
+        self.instrument = instrument
+        self.id_kind = id_kind
+        self._position = position
+        self._account = account
+        self._prices = Column("price", _decimals(instrument.tick))
+        self._quantities = Column("quantity", _decimals(instrument.step))
+        self._ids: list[TradeId] = []
+        self._times: list[int] = []
+        self._counts: list[int] = []
+        self._finished: list[Trades] = []
+        self._gaps: list[Missing] = []
+        self._filled: list[Missing] = []
+
+    def offer(self, trade: Decoded, taker_bought: bool, count: int = 1) -> str | None:
+        """Collect one trade, standing for ``count`` trades.
+
+        Returns None, or the reason for which it was rejected. A rejected trade leaves no trace but its
+        count: its id is not taken as seen, so that a sound copy of it still counts.
+        """
+        ms, trade_id, position = trade.time, trade.id, self._position
+        if not EARLIEST_MS <= ms < LATEST_MS:
+            return self.reject("time_out_of_range")
+        if not 0 < count <= MAX_COUNT:
+            return self.reject("count_out_of_range")
+        try:
+            price = self._prices.known.get(trade.price) or self._read(self._prices, trade.price)
+            quantity = self._quantities.known.get(trade.quantity) or self._read(
+                self._quantities, trade.quantity
+            )
+        except BadNumberError as bad:
+            return self.reject(bad.reason)
+        if trade_id == position.expected:
+            position.expected += 1
+        else:
+            found = position.check(trade_id)
+            if found is Verdict.INVALID:
+                return self.reject("id_out_of_range")
+            if found is not Verdict.FRESH and not self._note(found, trade_id):
+                return None
+        self._ids.append(trade_id)
+        self._times.append(ms * MILLISECOND)
+        self._prices.values.append(price)
+        self._quantities.values.append(quantity if taker_bought else -quantity)
+        self._counts.append(count)
+        return None
+
+    def exclude(self, trade_id: TradeId, reason: str) -> str | None:
+        """Reject a sound trade that does not belong to the market: its id is taken as seen.
+
+        Returns the reason, or None where it was a duplicate.
+        """
+        found = self._position.check(trade_id)
+        if found is Verdict.INVALID:
+            return self.reject("id_out_of_range")
+        if found is Verdict.FRESH or self._note(found, trade_id):
+            return self.reject(reason)
+        return None
+
+    def reject(self, reason: str) -> str:
+        """Count one trade as received and rejected; return ``reason``."""
+        self._account.received += 1
+        self._account.rejected[reason] += 1
+        return reason
+
+    def events(self, at: int) -> Iterator[Event]:
+        """Give up what was collected: gaps, then trades, then what was filled; ``at`` is in µs."""
+        self._finish()
+        finished, self._finished = self._finished, []
+        gaps, self._gaps = self._gaps, []
+        filled, self._filled = self._filled, []
+        exchange, symbol = self.instrument.exchange, self.instrument.symbol
+        for first, last in gaps:
+            yield Gap(exchange, symbol, self.id_kind, first, last, at)
+        yield from finished
+        for first, last in filled:
+            yield Filled(exchange, symbol, self.id_kind, first, last, at)
+
+    def _read(self, column: Column, text: str) -> int:
+        try:
+            return column.read(text)
+        except ScaleError as finer:
+            self._finish()
+            column.restart(finer.decimals)
+            return column.read(text)
+
+    def _note(self, found: Verdict | Missing, trade_id: TradeId) -> bool:
+        """Note what an id beside the row was; return whether its trade counts."""
+        if found is Verdict.DUPLICATE:
+            self._account.received += 1
+            self._account.duplicate += 1
+            return False
+        if isinstance(found, Missing):
+            self._gaps.append(found)
+        elif isinstance(trade_id, int):
+            self._fill(trade_id)
+        return True
+
+    def _fill(self, trade_id: int) -> None:
+        if self._filled and self._filled[-1].last + 1 == trade_id:
+            self._filled[-1] = Missing(self._filled[-1].first, trade_id)
+        else:
+            self._filled.append(Missing(trade_id, trade_id))
+
+    def _finish(self) -> None:
+        """Close the columns into one Trades and count it; nothing collected, nothing made."""
+        if not self._ids:
+            return
+        self._account.received += len(self._ids)
+        self._finished.append(
+            Trades(
+                exchange=self.instrument.exchange,
+                symbol=self.instrument.symbol,
+                id_kind=self.id_kind,
+                price_decimals=self._prices.decimals,
+                quantity_decimals=self._quantities.decimals,
+                ids=self._ids,
+                times=self._times,
+                prices=self._prices.take(),
+                signed_quantities=self._quantities.take(),
+                counts=self._counts,
+            )
+        )
+        self._ids, self._times, self._counts = [], [], []
+
+
+def _decimals(step: Decimal | None) -> int:
+    return 0 if step is None else from_decimal(step)[1]
