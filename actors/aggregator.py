@@ -1,7 +1,7 @@
 """The aggregator actor: one symbol's trades become bars, and questions about them are answered from memory.
 
-A batch is folded, counted and acknowledged without an await in between, so that a kill finds it either
-wholly applied or not at all.
+A batch is folded and counted without an await in between, so that a kill finds it either wholly applied or
+not at all; one that is handed out again afterwards is known by its number.
 """
 
 import time
@@ -26,14 +26,13 @@ from actors.rebuild import rebuild
 from actors.storage.journal import Journal
 from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
-from supervision import Ask, Context, Mailbox
+from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
 from wadm import views
 from wadm.analytics.order_flow import order_flow, session_start
 from wadm.analytics.profile import RowSizeError, profile
 from wadm.bar import Bar
 from wadm.ledger import Ledger
 from wadm.market import MINUTE
-from wadm.numbers import plain_scaled
 from wadm.series import BarSeries
 from wadm.timeframes import window
 
@@ -60,14 +59,17 @@ class Aggregator:
         if mailbox is None:
             raise RuntimeError(f"{context.name} was started without a mailbox")
         self._series = BarSeries(self.memory.closed, self.grace)
-        await rebuild(self.memory, self._series, self.journal, self.reader, self.marks)
+        await rebuild(self.memory, self._series, self.journal, self.reader, self.marks, epoch=self.epoch)
         self._record(self._series.advance(self.memory.market_time))
         context.started()
         await self._journal_records()
         async for message in mailbox:
             await self._handle(message)
+        await self._settle_records()
 
     async def _handle(self, message: object) -> None:
+        if self.memory.left:
+            await self._take_left()
         match message:
             case TradeBatch():
                 await self._take(message)
@@ -89,6 +91,13 @@ class Aggregator:
             await self._catch_up(batch.incarnation, done, batch.number - 1)
         self._apply(batch)
 
+    async def _take_left(self) -> None:
+        """Apply what was left to the journal as far as it is committed: no later batch may ever come."""
+        memory = self.memory
+        for incarnation, number in sorted(memory.left):
+            if self.marks.batch(incarnation, memory.instrument.key) >= number:
+                await self._catch_up(incarnation, memory.applied.get(incarnation, 0), number)
+
     async def _catch_up(self, incarnation: int, done: int, last: int) -> None:
         """Read batches that never reached the mailbox from the journal, once they are committed there."""
         name = self.memory.instrument
@@ -107,9 +116,12 @@ class Aggregator:
         memory, trades = self.memory, batch.trades
         if batch.number <= memory.applied.get(batch.incarnation, 0):
             return
+        if (batch.incarnation, batch.number) in memory.poisoned:
+            memory.came_to(batch.incarnation, batch.number)
+            return
         account = self.ledger.account(memory.instrument.key)
         too_old = self._series.fold(trades)
-        memory.applied[batch.incarnation] = batch.number
+        memory.came_to(batch.incarnation, batch.number)
         memory.left.pop((batch.incarnation, batch.number), None)
         account.applied += len(trades) - too_old
         if too_old:
@@ -157,10 +169,27 @@ class Aggregator:
             memory.records.append(ProfileRecord(*key, made))
 
     async def _journal_records(self) -> None:
+        """Hand on what is to be journalled; a live writer that is behind gets it at a later message."""
+        if self.writer.deadline is None:
+            await self._settle_records()
         records = self.memory.records
         while records:
-            await self.writer.put(records[0])
+            try:
+                self.writer.put_nowait(records[0])
+            except MailboxFull:
+                return
             records.popleft()
+
+    async def _settle_records(self) -> None:
+        """Hand on all that is to be journalled, for as long as the writer's mailbox lets its senders wait."""
+        records = self.memory.records
+        try:
+            while records:
+                await self.writer.put(records[0])
+                records.popleft()
+        except (MailboxFull, MailboxClosed) as error:
+            # The bars among them are made again from raw trades at the next start.
+            log.warning("records_not_journalled", symbol=self.memory.instrument.key, reason=str(error))
 
     # --- answering ---
 

@@ -22,7 +22,7 @@ async def background() -> AsyncIterator[trio.Nursery]:
                 raised = error
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        crashes = group.subgroup(lambda error: not isinstance(error, trio.Cancelled))
+        crashes = _crashes(group)
         if crashes is not None:
             raise _with_own(crashes, raised) from None
         if raised is None:
@@ -31,11 +31,16 @@ async def background() -> AsyncIterator[trio.Nursery]:
         raise raised
 
 
+def _crashes(group: BaseExceptionGroup[BaseException]) -> BaseExceptionGroup[BaseException] | None:
+    """Leave out that something was cancelled."""
+    return group.split(trio.Cancelled)[1]
+
+
 def _with_own(crashes: BaseExceptionGroup[BaseException], raised: BaseException | None) -> BaseException:
     """Join the crashes of tasks with what the block raised, if that was more than being cancelled by them."""
     own: BaseException | None = None
     if isinstance(raised, BaseExceptionGroup):
-        own = raised.subgroup(lambda error: not isinstance(error, trio.Cancelled))
+        own = _crashes(raised)
     elif raised is not None and not isinstance(raised, trio.Cancelled):
         own = raised
     if own is not None:

@@ -21,9 +21,7 @@ def defaults() -> Path:
     return shipped if shipped.is_dir() else package.parent / "config"
 
 
-def load_settings(
-    path: Path | None, flags: Raw, environment: Mapping[str, str] = os.environ
-) -> Settings:
+def load_settings(path: Path | None, flags: Raw, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of a file (else ``config/wadm.yaml``, else the defaults), environment and flags.
 
     Raises SettingsError with one line for each problem.
@@ -35,11 +33,12 @@ def load_settings(
     try:
         return read_settings(layers, sorted(EXCHANGES))
     except SettingsError as error:
-        raise SettingsError([f"{problem}  [{path}, environment or flags]" for problem in error.problems]) from error
+        where = f"[{path}, environment or flags]"
+        raise SettingsError([f"{problem}  {where}" for problem in error.problems]) from error
 
 
 def load_listing(beside: Path | None = None) -> dict[str, Instrument]:
-    """Return the instruments of ``symbols.yaml``: the one beside the settings file if any, else the default."""
+    """Return the instruments of ``symbols.yaml``: that beside the settings file, if any, else the default."""
     candidates = [Path("config/symbols.yaml"), defaults() / "symbols.yaml"]
     if beside is not None:
         candidates.insert(0, beside.parent / "symbols.yaml")

@@ -1,11 +1,12 @@
 """The composition root: the one place where actors, mailboxes and stores are put together.
 
-Tree: root → storage (warm sink, writer, retention) → aggregators (one a symbol) → connections → front.
+Tree: root → storage (warm sink, writer, retention) → aggregators (one a symbol) → connections → services
+(backfill) → front.
 Children start in this order and stop in reverse, which drains: connections end, aggregators empty their
 mailboxes into the writer, the writer commits, the sink carries over the rest.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,34 +14,50 @@ import structlog
 import trio
 
 from actors.aggregator import Aggregator
+from actors.backfill import Backfill
+from actors.burial import bury
 from actors.connection import Connection
-from actors.front.front import front
-from actors.front.server import BindError
 from actors.plan import Plan, PlannedConnection
 from actors.queries import Queries
 from actors.retention import Retention
-from actors.runtime import Runtime, open_runtime
+from actors.runtime import BACKFILL, Parts, Runtime, open_runtime
 from supervision import (
     Backoff,
     BreakerPolicy,
     ChildSpec,
     Context,
     Edge,
+    Event,
+    Happening,
     Intensity,
     Restart,
     Supervisor,
     Topology,
 )
+from supervision.status import log_event
 from wadm.exchanges import registry
+from wadm.mistakes import Mistake
 from wadm.settings import Settings
 
 log = structlog.get_logger("daemon")
+
+#: An actor that ran for a second was in order: its next crash is met with an immediate restart.
+BACKOFF = Backoff(minimum=0.1, maximum=10.0, reset_after=1.0)
+INTENSITY = Intensity(restarts=20, period=10.0)
+
+#: Exchanges count connection attempts (300 in five minutes at Binance): only a stable minute forgives a failure.
+RECONNECT = Backoff(minimum=0.5, maximum=30.0, reset_after=60.0)
+
+#: A live connection is made again after so many seconds without a frame.
+QUIET_AFTER = 60.0
 
 #: Who sends to whom. A cycle of full mailboxes would stand still for ever; it is refused at start-up.
 TOPOLOGY = Topology(
     [
         Edge("connection", "writer"),
         Edge("connection", "aggregator"),
+        Edge("backfill", "writer"),
+        Edge("backfill", "aggregator"),
         Edge("aggregator", "writer"),
         Edge("front", "aggregator", via="ask"),
     ]
@@ -53,16 +70,25 @@ class Daemon:
     Asked to stop, it takes at most ``stop_within`` seconds; what still runs then is cancelled.
     """
 
-    def __init__(self, settings: Settings, runtime: Runtime, stop_within: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        runtime: Runtime,
+        stop_within: float,
+        listener: Callable[[Event], None],
+        quiet_after: float | None,
+    ) -> None:
         self.runtime = runtime
         self.queries = Queries(runtime)
         self._settings = settings
         self._stop_within = stop_within
-        self._failure: BindError | None = None
+        self._listener = listener
+        self._quiet_after = quiet_after or (None if runtime.plan.playback else QUIET_AFTER)
+        self._failure: Mistake | None = None
         self.root = runtime.root = self._tree()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until ``stop``. Raises BindError where the address is taken."""
+        """Run until ``stop``. Raises the front's BindError where the address is taken."""
         TOPOLOGY.check()
         await self.root.run(task_status=task_status)
         if self._failure is not None:
@@ -72,20 +98,25 @@ class Daemon:
         """Ask for an orderly stop."""
         self.root.stop()
 
+    def _heard(self, event: Event) -> None:
+        if event.what is Happening.DEAD_LETTERED:
+            bury(self.runtime, self.root.dead_letters)
+        self._listener(event)
+
     # --- the tree ---
 
     def _tree(self) -> Supervisor:
         return Supervisor(
             "root",
             [
-                Supervisor("storage", self._storage()),
-                Supervisor("aggregators", self._aggregators(), intensity=Intensity(20, 10.0)),
-                Supervisor(
-                    "connections", self._connections(), intensity=Intensity(20, 10.0), backoff=Backoff(0.5, 30.0)
-                ),
-                Supervisor("front", [self._front()]),
+                Supervisor("storage", self._storage(), intensity=INTENSITY, backoff=BACKOFF),
+                Supervisor("aggregators", self._aggregators(), intensity=INTENSITY, backoff=BACKOFF),
+                Supervisor("connections", self._connections(), intensity=INTENSITY, backoff=RECONNECT),
+                Supervisor("services", [self._backfill()], intensity=INTENSITY, backoff=BACKOFF),
+                Supervisor("front", [self._front()], intensity=INTENSITY, backoff=BACKOFF),
             ],
             shutdown_timeout=self._stop_within,
+            on_event=self._heard,
         )
 
     def _storage(self) -> Iterable[ChildSpec]:
@@ -134,14 +165,18 @@ class Daemon:
             memory=runtime.connections[planned.name],
             url=planned.url,
             make_codec=lambda: exchange.codec(instruments, runtime.positions[planned.exchange], runtime.ledger),
-            ledger=runtime.ledger,
             numbering=runtime.numbering,
+            outbox=runtime.outboxes[planned.name],
             symbols=runtime.symbols,
             aggregators={key: runtime.aggregators[key] for key in planned.keys},
-            writer=runtime.writer_mailbox,
+            gap_noticed=runtime.gap_noticed,
             grace=self._grace,
             playback=runtime.plan.playback,
+            quiet_after=self._quiet_after,
         )
+
+    def _backfill(self) -> ChildSpec:
+        return ChildSpec(BACKFILL, Backfill(self.runtime).run, shutdown_timeout=0, kind="backfill")
 
     @property
     def _grace(self) -> int:
@@ -153,8 +188,10 @@ class Daemon:
     async def _serve(self, context: Context) -> None:
         http = self._settings.http
         try:
+            # Its libraries take a second to import: meanwhile trades are already being received.
+            front = await trio.to_thread.run_sync(_front)
             await front(context, self.queries, host=http.host, port=http.port, bound=self._bound)
-        except BindError as error:
+        except Mistake as error:
             # Trying again would not help: the person who started the daemon has to choose another address.
             self._failure = error
             self.stop()
@@ -164,13 +201,28 @@ class Daemon:
         log.info("serving", url=url)
 
 
+def _front() -> Callable[..., Awaitable[None]]:
+    from actors.front.front import front  # noqa: PLC0415  # imported in a thread, see above
+
+    return front
+
+
 @asynccontextmanager
 async def open_daemon(
-    settings: Settings, plan: Plan, directory: Path, *, stop_within: float = 30.0
+    settings: Settings,
+    plan: Plan,
+    directory: Path,
+    *,
+    stop_within: float = 30.0,
+    parts: Parts | None = None,
+    listener: Callable[[Event], None] = log_event,
+    quiet_after: float | None = None,
 ) -> AsyncIterator[Daemon]:
     """Open the data directory and put the daemon together; it runs when ``run`` is called.
 
-    Raises StorageError where the directory cannot be used or another daemon holds it.
+    ``listener`` hears what happens in the supervision tree; ``quiet_after`` is how many seconds without a
+    frame a connection may have (live: a minute; in playback without limit). Raises StorageError where the directory cannot
+    be used or another daemon holds it.
     """
-    async with open_runtime(settings, plan, directory) as runtime:
-        yield Daemon(settings, runtime, stop_within)
+    async with open_runtime(settings, plan, directory, parts) as runtime:
+        yield Daemon(settings, runtime, stop_within, listener, quiet_after)

@@ -35,11 +35,6 @@ class Inbox:
         self._arrived = trio.Event()
         self._taken = trio.Event()
 
-    @property
-    def waiting_bytes(self) -> int:
-        """The payload bytes that wait to be taken."""
-        return self._bytes
-
     def stamp(self) -> None:
         """Note the time of a socket read, for the messages it completes."""
         if not self._frames:

@@ -4,29 +4,36 @@ An actor may be killed at any await. Whatever it must not lose or do twice is ke
 an await in between.
 """
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from itertools import count
 
 import attrs
 import trio
 
-from actors.messages import Entry, TradeBatch
+from actors.messages import Entry, GapRecord
 from wadm.coverage import Gaps
+from wadm.exchanges.base import Filled, Gap
 from wadm.latency import Latency
 from wadm.market import Instrument, Trades
 from wadm.numbers import plain_scaled
 from wadm.series import ClosedBars
 from wadm.timeframes import DueWindows
 
+#: Lives of senders remembered for each symbol: more than can have batches in a bar that is still open.
+LIVES = 256
+
+_LIVES_IN_EPOCH = 1_000_000
+
 
 @attrs.define(eq=False)
 class SymbolMemory:
     """One symbol's closed bars, and how far its aggregator has come.
 
-    ``applied`` is the number of the last batch folded, by incarnation of the connection. ``records`` wait
-    to be journalled. ``left`` are batches that were left to the journal because the mailbox was full:
-    (incarnation, number) -> how many trades. ``covered_from`` (µs) is the earliest trade received or kept.
+    ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
+    behind all others. ``records`` wait to be journalled. ``left`` are batches that were left to the journal
+    because the mailbox was full: (incarnation, number) -> how many trades. ``poisoned`` are batches to be
+    skipped. ``covered_from`` (µs) is the earliest trade received or kept.
     """
 
     instrument: Instrument
@@ -34,6 +41,7 @@ class SymbolMemory:
     applied: dict[int, int] = attrs.field(factory=dict)
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
+    poisoned: set[tuple[int, int]] = attrs.field(factory=set)
     due: DueWindows = attrs.field(factory=DueWindows)
     gaps: Gaps = attrs.field(factory=Gaps)
     latency: Latency = attrs.field(factory=Latency)
@@ -43,6 +51,22 @@ class SymbolMemory:
     last_trade_at: int | None = None
     warming: bool = True
     ended: trio.Event = attrs.field(factory=trio.Event)
+
+    def came_to(self, incarnation: int, number: int) -> None:
+        """Note the last batch folded of a sender's life; lives that ended long ago are forgotten."""
+        self.applied.pop(incarnation, None)
+        self.applied[incarnation] = number
+        if len(self.applied) > LIVES:
+            del self.applied[next(iter(self.applied))]
+
+    def note_gap(self, gap: Gap) -> None:
+        """Note a gap that was just found, and that it is to be journalled."""
+        self.gaps.opened(gap)
+        self.records.append(GapRecord(gap, "open"))
+
+    def note_filled(self, filled: Filled) -> None:
+        """Note that ids which were missing have come."""
+        self.records.extend(GapRecord(gap, "filled") for gap in self.gaps.filled(filled))
 
     def seen(self, trades: Trades) -> None:
         """Note how far these trades reach, and the last price."""
@@ -54,24 +78,16 @@ class SymbolMemory:
 
 
 @attrs.define(eq=False)
-class Posting:
-    """A batch on its way out of a connection: first to the writer, then to its aggregator."""
-
-    batch: TradeBatch
-    written: bool = False
-
-
-@attrs.define(eq=False)
 class ConnectionMemory:
-    """One connection's counters, and the batches it has decoded but not handed over yet.
+    """One connection's state and counters.
 
-    ``first_frame_clock`` is on ``time.perf_counter``, ``last_frame_at`` on trio's clock, both in seconds.
+    ``first_frame_clock`` is on ``time.perf_counter``, ``last_frame_at`` and ``market_time_at`` (when market
+    time last moved) on trio's clock, all in seconds.
     """
 
     name: str
     exchange: str
     streams: tuple[str, ...]
-    outbox: deque[Posting] = attrs.field(factory=deque)
     state: str = "connecting"
     reason: str = ""
     frames: int = 0
@@ -81,7 +97,14 @@ class ConnectionMemory:
     refused: dict[str, str] = attrs.field(factory=dict)
     first_frame_clock: float | None = None
     last_frame_at: float | None = None
+    market_time: int = 0
+    market_time_at: float = 0.0
     ended: trio.Event = attrs.field(factory=trio.Event)
+
+    def move_time(self, exchange_time: int) -> None:
+        """Note an exchange time seen (µs)."""
+        self.market_time = max(self.market_time, exchange_time)
+        self.market_time_at = trio.current_time()
 
     @property
     def reconnects(self) -> int:
@@ -98,23 +121,9 @@ class Numbering:
 
     def incarnation(self) -> int:
         """Return a number no connection life in this data directory had before: epoch, then life."""
-        return self.epoch * 1_000_000 + next(self._lives)
+        return self.epoch * _LIVES_IN_EPOCH + next(self._lives)
 
 
-def in_flight(
-    mailboxes: Iterable[Iterable[object]],
-    connections: Iterable[ConnectionMemory],
-    symbols: Iterable[SymbolMemory],
-) -> Counter[str]:
-    """Return how many trades wait, by symbol key, counted where they wait."""
-    waiting: Counter[str] = Counter()
-    for pending in mailboxes:
-        for message in pending:
-            if isinstance(message, TradeBatch):
-                waiting[message.trades.key] += len(message.trades)
-    for connection in connections:
-        for posting in connection.outbox:
-            waiting[posting.batch.trades.key] += len(posting.batch.trades)
-    for symbol in symbols:
-        waiting[symbol.instrument.key] += sum(symbol.left.values())
-    return waiting
+def epoch_of(incarnation: int) -> int:
+    """Return the start of the daemon that an incarnation belongs to."""
+    return incarnation // _LIVES_IN_EPOCH

@@ -52,10 +52,12 @@ class Overview:
 
     def health(self) -> dict[str, object]:
         """Say whether data comes in and is kept: healthy, degraded (and why) or unhealthy."""
-        collectors, reasons = self._collectors(), []
-        for exchange, state in collectors.items():
-            if state not in ("connected", "ended"):
-                reasons.append(f"{exchange} is {state}")
+        collectors = self._collectors()
+        reasons = [
+            f"{one.exchange} is {one.state}" + (f": {one.reason}" if one.reason else "")
+            for one in self.runtime.connections.values()
+            if one.state not in ("connected", "ended")
+        ]
         storage = self._storage()
         reasons += [f"{name}: {state}" for name, state in storage.items() if state != "ok"]
         status = "healthy" if not reasons else "degraded"
@@ -85,13 +87,15 @@ class Overview:
         progress = runtime.warm.progress
         return {
             "journal": runtime.writer.waiting or "ok",
-            "warm": "ok" if progress.last_error is None else f"behind by {progress.lag}: {progress.last_error}",
+            "warm": "ok"
+            if progress.last_error is None
+            else f"behind by {progress.lag}: {progress.last_error}",
         }
 
     async def status(self, *, fresh: bool = False) -> dict[str, object]:
         """Say everything that the status page shows; made anew at most once a second unless ``fresh``."""
         now = trio.current_time()
-        if fresh or self._status_at < 0 or now - self._status_at >= _FRESH:
+        if fresh or not self._status or now - self._status_at >= _FRESH:
             self._status_at = now
             self._status = await self._make_status()
         return self._status
@@ -138,14 +142,14 @@ class Overview:
     def _applied(self, key: str) -> int:
         return self.runtime.ledger.account(key).applied
 
-    @staticmethod
-    def _listed(memory: SymbolMemory) -> dict[str, object]:
+    def _listed(self, memory: SymbolMemory) -> dict[str, object]:
         instrument, last = memory.instrument, memory.last_trade_at
         return {
             "exchange": instrument.exchange,
             "symbol": instrument.symbol,
             "tick": None if instrument.tick is None else plain(instrument.tick),
             "state": "warming" if memory.warming else "live" if last else "waiting for the first trade",
+            "trades": self._applied(instrument.key),
             "last_price": memory.last_price,
             "last_trade": None if last is None else iso(last),
             "market_time": iso(memory.market_time) if memory.market_time else None,

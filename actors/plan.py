@@ -27,6 +27,8 @@ class Plan:
     instruments: Mapping[str, Instrument]
     connections: tuple[PlannedConnection, ...]
     playback: bool
+    #: exchange -> scheme and host of its REST interface
+    rest: Mapping[str, str]
 
     @property
     def traded(self) -> list[str]:
@@ -43,16 +45,22 @@ def live(settings: Settings, listing: Mapping[str, Instrument]) -> Plan:
         streams = [exchange.trade_stream(symbol) for symbol in wanted.symbols]
         connections += _connections(name, wanted.url, streams)
         instruments |= _instruments(name, wanted.symbols, listing)
-    return Plan(instruments, tuple(connections), playback=False)
+    rest = {name: registry.find(name).rest_url for name in settings.exchanges}
+    return Plan(instruments, tuple(connections), playback=False, rest=rest)
 
 
-def recorded(exchange: str, url: str, streams: Iterable[str], listing: Mapping[str, Instrument]) -> Plan:
-    """Plan every stream of a capture, served at ``url``."""
+def recorded(
+    exchange: str, url: str, rest_url: str, streams: Iterable[str], listing: Mapping[str, Instrument]
+) -> Plan:
+    """Plan every stream of a capture, served at ``url``; missed trades are asked for at ``rest_url``."""
     of_symbol = registry.find(exchange).stream_symbol
     streams = list(streams)
     symbols = dict.fromkeys(symbol for stream in streams if (symbol := of_symbol(stream)))
     return Plan(
-        _instruments(exchange, symbols, listing), tuple(_connections(exchange, url, streams)), playback=True
+        _instruments(exchange, symbols, listing),
+        tuple(_connections(exchange, url, streams)),
+        playback=True,
+        rest={exchange: rest_url},
     )
 
 

@@ -10,8 +10,8 @@ import attrs
 import trio
 
 from actors.messages import WindowAnswer, WindowQuery
-from actors.storage.errors import StorageError
 from actors.overview import Overview
+from actors.storage.errors import StorageError
 from supervision import AskRefused, AskTimeout, ask
 from wadm import bar as bars
 from wadm import views
@@ -30,7 +30,7 @@ DEADLINE = 5.0
 
 @attrs.define(eq=False)
 class Queries(Overview):
-    """Answers about the market, and about the daemon itself. All raise QuestionError for the asker's mistakes."""
+    """Answers about the market and the daemon itself. All raise QuestionError for the asker's mistakes."""
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -53,10 +53,13 @@ class Queries(Overview):
         return views.order_flow_answer(window.instrument, window.timeframe, found.bar, flow, coverage)
 
     async def summary(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        """Answer what replay prints of one symbol, over everything in memory unless a window is named."""
+        """Answer what replay prints of one symbol, over everything there is unless a window is named."""
         window = read_window(parameters, self.instruments, everything=True)
         found, _ = await self._find(window, session=False)
-        return views.summary(found.bar, make_profile(window, found.bar))
+        bar = found.bar
+        if window.timeframe is None and window.start is None:
+            bar = _in_front(await self._older(window.instrument, 0, bar.end, found.memory_from), bar)
+        return views.summary(bar, make_profile(window, bar))
 
     async def symbols(self) -> dict[str, object]:
         """List the symbols that are followed and where each stands."""
@@ -72,35 +75,36 @@ class Queries(Overview):
             raise Unavailable(key, f"it did not answer within {DEADLINE:g} s") from None
         except AskRefused as error:
             raise Unavailable(key, str(error)) from None
-        sources = ["live"]
-        bar = await self._with_stored(window.instrument, found.bar, found.memory_from)
-        if bar is not found.bar:
-            sources.append("store")
+        older = await self._older(window.instrument, found.start, found.end, found.memory_from)
+        coverage = self._coverage(window.instrument, found, older[0].start if older else None)
+        bar = _in_front(older, found.bar)
         if found.session is not None:
-            full = await self._with_stored(window.instrument, found.session, found.memory_from)
-            found = attrs.evolve(found, session=full)
-        return attrs.evolve(found, bar=bar), self._coverage(window.instrument, found, sources)
+            day = found.session
+            older = await self._older(window.instrument, day.start, day.end, found.memory_from)
+            found = attrs.evolve(found, session=_in_front(older, day))
+        return attrs.evolve(found, bar=bar), coverage
 
-    async def _with_stored(self, instrument: Instrument, live: Bar, memory_from: int | None) -> Bar:
-        """Return ``live`` with the part before ``memory_from`` read from the stores and merged in front."""
-        until = live.end if memory_from is None else min(memory_from, live.end)
-        if live.start >= until:
-            return live
+    async def _older(
+        self, instrument: Instrument, start: int, end: int, memory_from: int | None
+    ) -> list[Bar]:
+        """Return the bars of ``[start, end)`` that lie before ``memory_from``, from the stores."""
+        until = end if memory_from is None else min(memory_from, end)
+        if start >= until:
+            return []
         try:
-            stored = await trio.to_thread.run_sync(
-                self.runtime.reader.bars, instrument.exchange, instrument.symbol, live.start, until
+            return await trio.to_thread.run_sync(
+                self.runtime.reader.bars, instrument.exchange, instrument.symbol, start, until
             )
         except StorageError as error:
             raise Unavailable("the part of the window that is older than memory", str(error)) from error
-        return bars.merge([*stored, live], live.start, live.end) if stored else live
 
-    def _coverage(self, instrument: Instrument, found: WindowAnswer, sources: list[str]) -> Coverage:
+    def _coverage(self, instrument: Instrument, found: WindowAnswer, stored_from: int | None) -> Coverage:
+        """Say what the answer rests on; ``stored_from`` is where the bars that came from the stores begin."""
         memory = self.runtime.symbols[instrument.key]
-        since = memory.covered_from
+        known = [one for one in (memory.covered_from, stored_from) if one is not None]
         covered = None
-        if "store" in sources and found.bar.start < (since or found.end):
-            since = found.bar.start
-        if since is not None:
+        if known:
+            since = min(known)
             start, end = max(found.start, since), min(found.end, found.market_time)
             covered = (start, end) if start < end else None
         return Coverage(
@@ -108,10 +112,16 @@ class Queries(Overview):
             final=found.final,
             provable=EXCHANGES[instrument.exchange].ids_count_up,
             gaps=memory.gaps.between(found.start, found.end),
-            sources=sources,
+            sources=["live"] if stored_from is None else ["live", "store"],
             epoch=found.epoch,
             warming=found.warming,
         )
+
+
+def _in_front(older: list[Bar], live: Bar) -> Bar:
+    if not older:
+        return live
+    return bars.merge([*older, live], min(older[0].start, live.start), live.end)
 
 
 def make_profile(window: Window, bar: Bar) -> Profile:

@@ -6,7 +6,7 @@ from the raw trades of the journal. What then still waits in the mailbox is reco
 
 import trio
 
-from actors.memory import SymbolMemory
+from actors.memory import SymbolMemory, epoch_of
 from actors.messages import TradeBatch
 from actors.storage.journal import Journal
 from actors.storage.marks import Marks
@@ -21,11 +21,17 @@ RECOUNT = 3 * MINUTE
 
 _FOREVER = 1 << 62
 
+#: Senders whose last batch may not be committed yet, counted generously: the writer commits in order.
+_UNCOMMITTED = 8
+
 
 async def rebuild(
-    memory: SymbolMemory, series: BarSeries, journal: Journal, reader: DataReader, marks: Marks
+    memory: SymbolMemory, series: BarSeries, journal: Journal, reader: DataReader, marks: Marks, *, epoch: int
 ) -> None:
-    """Bring ``series`` to the state that the batches applied so far make, or that the stores hold."""
+    """Bring ``series`` to the state that the batches applied so far make, or that the stores hold.
+
+    ``epoch`` is this start of the daemon: its own batches come from the mailbox unless they were applied.
+    """
     memory.warming = True
     name = memory.instrument
     applied = dict(memory.applied)
@@ -34,7 +40,9 @@ async def rebuild(
         await _load_closed(memory, reader)
         since = memory.closed.last_end() - RECOUNT
     else:
-        for incarnation, number in applied.items():
+        # What an earlier start of the daemon left was read from the journal: it has no marks here.
+        own = [one for one in applied.items() if epoch_of(one[0]) == epoch]
+        for incarnation, number in own[-_UNCOMMITTED:]:
             await marks.wait_for_batch(incarnation, name.key, number)
         since = memory.market_time - series.grace - MINUTE + 1
     since = max(0, -(-since // MINUTE) * MINUTE)
@@ -43,10 +51,13 @@ async def rebuild(
     )
     scratch = BarSeries(grace=series.grace)
     for batch in batches:
-        if fresh or batch.number <= applied.get(batch.incarnation, 0):
+        if (batch.incarnation, batch.number) in memory.poisoned:
+            continue
+        earlier = fresh and epoch_of(batch.incarnation) != epoch
+        if earlier or batch.number <= applied.get(batch.incarnation, 0):
             scratch.fold(batch.trades)
             memory.seen(batch.trades)
-            if fresh:
+            if earlier:
                 _follow(memory, batch)
     for start, bar in scratch.open.items():
         if start >= since:
@@ -68,7 +79,7 @@ async def _load_closed(memory: SymbolMemory, reader: DataReader) -> None:
 
 
 def _follow(memory: SymbolMemory, batch: TradeBatch) -> None:
-    memory.applied[batch.incarnation] = max(batch.number, memory.applied.get(batch.incarnation, 0))
+    memory.came_to(batch.incarnation, max(batch.number, memory.applied.get(batch.incarnation, 0)))
     memory.market_time = max(memory.market_time, batch.market_time)
 
 

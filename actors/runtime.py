@@ -1,19 +1,22 @@
 """What the actors of one daemon share: memories, mailboxes, stores and counters, made before any of them starts."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import attrs
 import trio
 
-from actors.memory import ConnectionMemory, Numbering, SymbolMemory, in_flight
+from actors.memory import ConnectionMemory, Numbering, SymbolMemory
+from actors.messages import TradeBatch
+from actors.outbox import Outbox
 from actors.plan import Plan
+from actors.standing import stand
 from actors.storage.engines import embedded_url
 from actors.storage.journal import Journal
 from actors.storage.lock import DirectoryLock
-from actors.storage.marks import Marks
+from actors.storage.marks import Marks, Notice
 from actors.storage.reader import DataReader
 from actors.storage.sink import Sink
 from actors.storage.sql import SqlStore
@@ -29,6 +32,9 @@ from wadm.settings import Settings
 #: Messages that may wait. A batch is what one read of a socket brought: at most some 300 trades.
 AGGREGATOR_CAPACITY = 256
 WRITER_CAPACITY = 1024
+
+#: The name of the actor that fills gaps, and of its outbox.
+BACKFILL = "backfill"
 
 #: A live connection stops reading for this long (s) at most; beyond it, pings would go unanswered.
 PATIENCE = 5.0
@@ -50,21 +56,49 @@ class Runtime:
     symbols: Mapping[str, SymbolMemory]
     aggregators: Mapping[str, Mailbox]
     connections: Mapping[str, ConnectionMemory]
+    outboxes: Mapping[str, Outbox]
     positions: Mapping[str, Positions]
     numbering: Numbering
-    ledger: Ledger = attrs.field(factory=Ledger)
+    ledger: Ledger
+    gap_noticed: Notice = attrs.field(factory=Notice)
     started_at: float = attrs.field(factory=time.monotonic)
     root: Supervisor | None = None
     url: str | None = None
 
     def in_flight(self) -> int:
-        """Return how many trades are between codec and bar, counted where they wait."""
-        pending = (mailbox.pending() for mailbox in self.aggregators.values())
-        return in_flight(pending, self.connections.values(), self.symbols.values()).total()
+        """Return how many trades are between codec and bar, counted where they wait.
+
+        A batch on its way from one place to the next may be found in both, and one that was folded is still
+        in hand for a moment: each counts once, until it is folded.
+        """
+        waiting: dict[tuple[str, int, int], int] = {}
+        for batch in self._batches():
+            waiting[batch.trades.key, batch.incarnation, batch.number] = len(batch.trades)
+        for key, memory in self.symbols.items():
+            waiting |= {(key, *name): count for name, count in memory.left.items()}
+        return sum(
+            count
+            for (key, incarnation, number), count in waiting.items()
+            if number > self.symbols[key].applied.get(incarnation, 0)
+        )
+
+    def _batches(self) -> Iterator[TradeBatch]:
+        for mailbox in self.aggregators.values():
+            yield from (message for message in mailbox.pending() if isinstance(message, TradeBatch))
+        for outbox in self.outboxes.values():
+            yield from (posting.batch for posting in outbox.postings)
 
     def statement(self) -> dict[str, object]:
         """Return the ledger's balance."""
         return self.ledger.statement(self.in_flight())
+
+    async def complete(self) -> None:
+        """Return once a recording has ended, and all of it is applied, journalled and in the warm store."""
+        for connection in self.connections.values():
+            await connection.ended.wait()
+        for key in self.plan.traded:
+            await self.symbols[key].ended.wait()
+        await self.settle()
 
     async def settle(self) -> None:
         """Return once all that was handed to the writer is committed, and in the warm store."""
@@ -72,24 +106,47 @@ class Runtime:
         await self.warm.wait_caught_up()
 
 
+@attrs.frozen
+class Parts:
+    """What a runtime is made of where it has a choice: a drill puts in parts that can be made to fail."""
+
+    mailbox: type[Mailbox] = Mailbox
+    journal: type[Journal] = Journal
+
+
 @asynccontextmanager
-async def open_runtime(settings: Settings, plan: Plan, directory: Path) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, plan: Plan, directory: Path, parts: Parts | None = None
+) -> AsyncIterator[Runtime]:
     """Open the data directory and make what the actors share. Raises StorageError."""
+    parts = parts or Parts()
     with ExitStack() as opened:
         await trio.to_thread.run_sync(opened.enter_context, DirectoryLock(directory))
-        journal = await trio.to_thread.run_sync(Journal, directory)
+        journal = await trio.to_thread.run_sync(parts.journal, directory)
         opened.callback(journal.close)
         store = SqlStore(embedded_url(directory), journal.identity())
         opened.callback(store.close)
         await trio.to_thread.run_sync(store.initialise)
-        yield _made(settings, plan, journal, store)
+        yield _made(settings, plan, journal, store, parts.mailbox)
 
 
-def _made(settings: Settings, plan: Plan, journal: Journal, store: SqlStore) -> Runtime:
+def _made(
+    settings: Settings, plan: Plan, journal: Journal, store: SqlStore, mailbox: type[Mailbox]
+) -> Runtime:
     epoch = journal.next_epoch()
     marks = Marks(journal.last_seq())
-    keep = settings.memory.hours * HOUR + HOUR
     patience = None if plan.playback else PATIENCE
+    writer = mailbox("writer", WRITER_CAPACITY, deadline=patience)
+    keep = settings.memory.hours * HOUR + HOUR
+    symbols = {key: SymbolMemory(one, ClosedBars(keep)) for key, one in plan.instruments.items()}
+    aggregators = {
+        key: mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience) for key in symbols
+    }
+    positions = {one.exchange: registry.find(one.exchange).positions() for one in plan.connections}
+    for memory in symbols.values():
+        stand(memory, positions[memory.instrument.exchange], journal)
+    ledger = Ledger()
+    senders = [BACKFILL, *(one.name for one in plan.connections)]
     return Runtime(
         plan=plan,
         epoch=epoch,
@@ -99,24 +156,14 @@ def _made(settings: Settings, plan: Plan, journal: Journal, store: SqlStore) -> 
         marks=marks,
         writer=Writer(journal, marks, settings.storage.commit_interval_ms / 1_000),
         warm=Sink(journal, store, marks),
-        writer_mailbox=Mailbox("writer", WRITER_CAPACITY, deadline=patience),
-        symbols={key: SymbolMemory(one, ClosedBars(keep)) for key, one in plan.instruments.items()},
-        aggregators={
-            key: Mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience) for key in plan.instruments
-        },
+        writer_mailbox=writer,
+        symbols=symbols,
+        aggregators=aggregators,
         connections={
             one.name: ConnectionMemory(one.name, one.exchange, one.streams) for one in plan.connections
         },
-        positions=_positions(plan, journal),
+        outboxes={name: Outbox(writer, aggregators, symbols, ledger, positions) for name in senders},
+        positions=positions,
         numbering=Numbering(epoch),
+        ledger=ledger,
     )
-
-
-def _positions(plan: Plan, journal: Journal) -> dict[str, Positions]:
-    """Start every stream of ids behind the last one kept, so that what was missed meanwhile is a known gap."""
-    positions = {one.exchange: registry.find(one.exchange).positions() for one in plan.connections}
-    for instrument in plan.instruments.values():
-        for id_kind, ids in journal.last_ids(instrument.exchange, instrument.symbol).items():
-            for last_id in ids:
-                positions[instrument.exchange].restore(instrument.symbol, id_kind, last_id)
-    return positions

@@ -108,8 +108,8 @@ class FrameTap(trio.abc.Stream):
         self._returned.set()
 
     def stop_waiting(self) -> None:
-        """Expect no more messages from the library: it has ended."""
-        self._given_back = _ALL
+        """Expect no more messages from the library, and tap none: it has ended."""
+        self._given_back = self._passing = _ALL
         self._returned.set()
 
     async def _fill(self) -> bool:

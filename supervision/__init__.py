@@ -10,15 +10,9 @@ from supervision.breaker import (
     BreakerStatistics,
     Permit,
 )
+from supervision.buffer import Letter, MailboxClosed, MailboxFull, MailboxStatistics, Overflow
 from supervision.deadletter import DeadLetter, DeadLetters
-from supervision.mailbox import (
-    Letter,
-    Mailbox,
-    MailboxClosed,
-    MailboxFull,
-    MailboxStatistics,
-    Overflow,
-)
+from supervision.mailbox import Mailbox
 from supervision.restart import (
     Backoff,
     Disconnected,

@@ -6,7 +6,8 @@ from typing import Any
 
 import trio
 
-from supervision.mailbox import Letter, Mailbox, MailboxClosed, MailboxFull
+from supervision.buffer import Letter, MailboxClosed, MailboxFull
+from supervision.mailbox import Mailbox
 
 
 class AskTimeout(Exception):

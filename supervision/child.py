@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from enum import Enum
 
 import attrs
@@ -10,7 +10,7 @@ import trio
 
 from supervision.actor import Context
 from supervision.breaker import Breaker, BreakerOpen, BreakerState, Permit
-from supervision.restart import Killed, Restart, Returned, StartTimeout, Stuck, is_disconnect
+from supervision.restart import Restart, Returned, StartTimeout, Stuck, is_disconnect
 from supervision.spec import ChildSpec
 from supervision.status import ActorStatus, Happening, State
 
@@ -30,7 +30,6 @@ class Goal(Enum):
 class Nested:
     """What a supervisor needs of a child that is a supervisor itself."""
 
-    live: Callable[[Context], Awaitable[None]]
     end: Callable[[Goal], None]
     was_stopped: Callable[[], bool]
     statuses: Callable[[], tuple[ActorStatus, ...]]
@@ -40,7 +39,7 @@ class Nested:
 class Owner:
     """What a child tells its supervisor."""
 
-    ready: Callable[[], None]
+    wake: Callable[[], None]
     ended: Callable[["Child", Exception | None], None]
     report: Callable[["Child", Happening, str], None]
     dead_letter: Callable[["Child", object, str], None]
@@ -56,10 +55,12 @@ class Child:
     dynamic: bool = False  # added while running: forgotten when it is down for good
     goal: Goal = Goal.UP
     state: State = State.WAITING
+    finished: bool = False  # it is down for good
     settled: bool = False  # ready, parked or done: the next child may start
+    came_up: bool = False  # it was ready, parked or done in an orderly way at least once
     due: float = -math.inf  # when something is to be done about its state, in trio's seconds
     incarnation: int = 0
-    ready: trio.Event = attrs.field(factory=trio.Event)  # set when it settled for the first time
+    ready: trio.Event = attrs.field(factory=trio.Event)  # set when it came up, or is down for good
     down: trio.Event = attrs.field(factory=trio.Event)  # set when it is down for good, or stuck
     breaker: Breaker | None = None
     _context: Context | None = None
@@ -68,6 +69,7 @@ class Child:
     _doom: Exception | None = None  # why it was cancelled, where that is a crash
     _attempts: int = 0  # ends since the last stable run
     _not_before: float = -math.inf  # the end of its back-off
+    _stop_by: float = math.inf
     _began: float = 0.0
     _ready_at: float | None = None
     _last_crash: str | None = None
@@ -98,6 +100,8 @@ class Child:
                 self.park(now, refusal.retry_at, str(refusal))
                 return
         self.incarnation += 1
+        if self.down.is_set():  # it was stuck
+            self.down = trio.Event()
         self.state, self.due = State.STARTING, now + self.spec.start_timeout
         self._scope, self._doom = trio.CancelScope(), None
         self._began, self._ready_at = now, None
@@ -116,11 +120,11 @@ class Child:
         except BaseException as raised:
             error, request = _divide(raised)
             if request is not None:
-                self._pause()  # the whole supervisor is being cancelled, or the program ends
-                raise
+                self.lower(Goal.PAUSE)  # the whole supervisor is being cancelled, or the program ends
+                raise request from None
         finally:
             if trio.current_effective_deadline() == -math.inf:
-                self._pause()
+                self.lower(Goal.PAUSE)
             self._end(error)
 
     def _started(self, context: Context) -> None:
@@ -135,9 +139,9 @@ class Child:
 
     def settle(self) -> None:
         """Let the next child start."""
-        self.settled = True
+        self.settled = self.came_up = True
         self.ready.set()
-        self.owner.ready()
+        self.owner.wake()
 
     # --- stopping ---
 
@@ -146,24 +150,38 @@ class Child:
         if self._context is None or self._scope is None:
             return
         self._context.stopping.set()
-        self.state, self.due = State.STOPPING, now + self.spec.shutdown_timeout
+        self.state, self.due = State.STOPPING, self.stop_by(now)
         if self.nested is not None:
             self.nested.end(self.goal)
         elif self.spec.mailbox is not None and self.goal is Goal.DOWN:
             self.spec.mailbox.close()
         elif self.spec.mailbox is not None:
             self.spec.mailbox.halt()
-        if self.spec.shutdown_timeout == 0:
+        if self.due <= now:
             self.cancel(now)
+
+    def stop_by(self, now: float) -> float:
+        """Return when a stop that begins now, or has begun earlier, is to be over."""
+        self._stop_by = min(self._stop_by, now + self.spec.shutdown_timeout)
+        return self._stop_by
+
+    def has_mail_to_drain(self, now: float) -> bool:
+        """Whether a child without a task, to go down for good, left messages and time to handle them."""
+        mailbox = self.spec.mailbox
+        if mailbox is None or self.goal is not Goal.DOWN or self.finished:
+            return False
+        keeps_trying = self.incarnation > 0 and self.spec.restart is not Restart.TEMPORARY
+        return keeps_trying and bool(mailbox.pending()) and now < self.stop_by(now)
 
     def cancel(self, now: float) -> None:
         """Cancel a living child; a second time changes nothing."""
         if self._scope is not None and not self._scope.cancel_called:
             self._scope.cancel()
             self.state, self.due = State.STOPPING, now + STUCK_AFTER
+            self.owner.wake()
 
     def crash(self, cause: Exception, now: float) -> bool:
-        """Cancel a living child as by a crash; return False where it was cancelled already."""
+        """Cancel a living child as by a crash; return whether there was one not cancelled yet."""
         if self._scope is None or self._scope.cancel_called:
             return False
         self._doom = cause
@@ -188,31 +206,36 @@ class Child:
         self.state, self.due = State.STUCK, math.inf
         self.down.set()
         self.owner.report(self, Happening.STUCK, why)
-        self.owner.ready()
+        self.owner.wake()
 
     def retire(self) -> None:
         """Make sure that a child without a task stays down, for good where that is the goal."""
         if self.state is not State.STOPPED:
             self.state, self.due = State.STOPPED, math.inf
-            self.owner.report(self, Happening.STOPPED, "")
-        if self.goal is Goal.DOWN and not self.down.is_set():
-            self.down.set()
+            if self.incarnation:
+                self.owner.report(self, Happening.STOPPED, "")
+        if self.goal is Goal.DOWN and not self.finished:
+            self.finished = True
             self._finish()
 
     def _finish(self) -> None:
-        """Nobody will read the mailbox again."""
+        """Close what nobody will read again."""
+        self.down.set()
         if self.nested is not None:
             self.nested.end(Goal.DOWN)
         if self.spec.mailbox is not None:
             self.spec.mailbox.close()
             self.spec.mailbox.refuse_pending(f"{self.name!r} has ended")
-        self.settle()
+        self.settled = True
+        self.ready.set()
+        self.owner.wake()
 
     # --- ending ---
 
-    def _pause(self) -> None:
-        if self.goal is Goal.UP:
-            self.goal = Goal.PAUSE
+    def lower(self, goal: Goal) -> None:
+        """Want less of it than before, never more."""
+        if self.goal is Goal.UP or goal is Goal.DOWN:
+            self.goal = goal
 
     def _end(self, error: Exception | None) -> None:
         """Clear up after an incarnation, then let the supervisor decide."""
@@ -292,13 +315,13 @@ class Child:
     def _breaker_changed(self, _: BreakerState) -> None:
         if self.state is State.PARKED:
             self.due = min(self.due, self._not_before)
-        self.owner.ready()
+        self.owner.wake()
 
     def revive(self) -> None:
         """Make a child that is not down for good wait for its turn to start."""
-        self.goal, self.settled = Goal.UP, False
-        if not self.alive:
-            self.state = State.WAITING
+        self.goal, self._stop_by = Goal.UP, math.inf
+        if not self.alive:  # a stuck incarnation has to end first, and nobody waits for that
+            self.state, self.settled, self.due = State.WAITING, False, self._not_before
 
     def status(self, now: float) -> ActorStatus:
         """Return what can be seen of it."""
@@ -333,8 +356,3 @@ def _summary(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def killed(path: str) -> Killed:
-    """Return the cause of a crash made on purpose."""
-    return Killed(f"{path!r} was killed on purpose")

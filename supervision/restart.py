@@ -88,8 +88,8 @@ class Backoff:
     two bounds. A run of `reset_after` seconds counts as stable: after it the next end is a first one again.
     """
 
-    minimum: float = attrs.field(default=0.1, validator=checks.at_least(0))
-    maximum: float = attrs.field(default=30.0, validator=checks.at_least(0))
+    minimum: float = attrs.field(default=0.1, validator=checks.more_than(0))
+    maximum: float = attrs.field(default=30.0, validator=checks.more_than(0))
     factor: float = attrs.field(default=2.0, validator=checks.at_least(1))
     jitter: float = attrs.field(default=0.2, validator=checks.share)
     reset_after: float = attrs.field(default=60.0, validator=checks.more_than(0))

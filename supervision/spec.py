@@ -20,7 +20,7 @@ class ChildSpec:
     """
 
     name: str = attrs.field(validator=checks.plain_name)
-    start: Actor
+    start: Actor = attrs.field(validator=attrs.validators.is_callable())
     restart: Restart = attrs.field(default=Restart.PERMANENT, validator=checks.member_of(Restart))
     shutdown_timeout: float = attrs.field(default=5.0, validator=checks.at_least(0))
     start_timeout: float = attrs.field(default=30.0, validator=checks.more_than(0))

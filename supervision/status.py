@@ -7,7 +7,7 @@ from enum import Enum
 import attrs
 
 from supervision.breaker import BreakerStatistics
-from supervision.mailbox import MailboxStatistics
+from supervision.buffer import MailboxStatistics
 
 _log = logging.getLogger("supervision")
 

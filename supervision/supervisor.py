@@ -4,50 +4,26 @@ import math
 from collections.abc import Callable, Iterable
 from random import Random
 
-import attrs
 import trio
 
-from supervision import checks
 from supervision.actor import Context
 from supervision.breaker import Breaker
-from supervision.child import Child, Goal, Nested, Owner, killed
+from supervision.child import Child, Goal, Nested, Owner
+from supervision.crew import Crew, Policy
 from supervision.deadletter import DeadLetters
-from supervision.restart import (
-    Backoff,
-    Budget,
-    Escalation,
-    Intensity,
-    NotStarted,
-    Strategy,
-    Stuck,
-    is_disconnect,
-)
+from supervision.restart import Backoff, Intensity, Killed, NotStarted, Strategy, Stuck
 from supervision.spec import ChildSpec
 from supervision.status import ActorStatus, Event, Happening, OnEvent, State, emit, log_event
-
-
-@attrs.frozen
-class _Settings:
-    name: str = attrs.field(validator=checks.plain_name)
-    strategy: Strategy = attrs.field(validator=checks.member_of(Strategy))
-    intensity: Intensity = attrs.field(validator=attrs.validators.instance_of(Intensity))
-    backoff: Backoff = attrs.field(validator=attrs.validators.instance_of(Backoff))
-    shutdown_timeout: float = attrs.field(validator=checks.at_least(0))
 
 
 class Supervisor:
     """A set of children, actors or supervisors, that are kept running.
 
-    Whatever happens to a child is decided here, in one place and without waiting: `_advance` looks at the
-    state of all children and does everything that can be done now, and `_tend` sleeps until something
-    changes or is due. That is why a stop is honoured from any state and one slow child never delays another
-    one's restart.
-
-    Limits: a task that ignores its cancellation (it shields itself, or a thread holds it) cannot be ended
-    by anybody. It is reported and shown as stuck, the others are stopped as ever, and when nothing else is
-    left the supervisor reports itself as stuck. `run` returns only when that task ends, since trio lets no
-    task outlive its nursery: a program that cannot wait has to end its process at that event. An actor that
-    never awaits stops the whole program, and only something outside of it can tell.
+    Limits: a task that ignores its cancellation (it shields itself, or a thread holds it) cannot be ended by
+    anybody. It is reported and shown as stuck, the others are stopped as ever, and when nothing else is left
+    the supervisor reports itself as stuck. `run` returns only when that task ends, since trio lets no task
+    outlive its nursery: a program that cannot wait has to end its process at that event. An actor that never
+    awaits stops the whole program, and only something outside of it can tell.
     """
 
     def __init__(
@@ -70,29 +46,24 @@ class Supervisor:
         logged. Raises ValueError for a duplicate name, a mailbox that two children share, or any wrong
         value.
         """
-        self._settings = _Settings(
-            name, strategy, intensity or Intensity(), backoff or Backoff(), shutdown_timeout
-        )
-        self._random = random or Random()
+        policy = Policy(name, strategy, intensity or Intensity(), backoff or Backoff(), shutdown_timeout)
+        self._crew = Crew(policy, random or Random(), self._wake, self._escalated)
         self._on_event = on_event
         self._dead_letters = dead_letters
         self._parent: Supervisor | None = None
-        self._children: list[Child] = []
         self._nested: dict[str, Supervisor] = {}
         self._nursery: trio.Nursery | None = None
         self._changed = trio.Event()
-        self._budget = Budget(self._settings.intensity)
-        self._ending: Goal | None = None
-        self._end_due = math.inf
-        self._failure: Escalation | None = None
         self._told_stuck = False
+        self._runs = 0
+        self._ready_at: float | None = None
         for child in children:
             self._adopt(child, dynamic=False)
 
     @property
     def name(self) -> str:
         """Its own name."""
-        return self._settings.name
+        return self._crew.policy.name
 
     @property
     def path(self) -> str:
@@ -120,145 +91,49 @@ class Supervisor:
     async def _run(self, announce: Callable[[], None]) -> None:
         if self._nursery is not None:
             raise RuntimeError(f"supervisor {self.path!r} is running already")
-        self._prepare()
+        self._crew.prepare()
+        self._told_stuck = False
+        self._runs += 1
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                await self._tend(announce)
+                await self._tend(nursery, announce)
         except BaseExceptionGroup as group:
             raise _exit_request(group) or group from None
         finally:
-            self._nursery = None
-        if self._failure is not None:
-            raise self._failure
+            self._nursery = self._ready_at = None
+            self._crew.retire()
+        if self._crew.failure is not None:
+            raise self._crew.failure
 
-    def _prepare(self) -> None:
-        self._budget = Budget(self._settings.intensity)
-        self._failure, self._told_stuck, self._end_due = None, False, math.inf
-        if self._ending is Goal.DOWN:
-            return
-        self._ending = None
-        for child in self._children:
-            if child.goal is not Goal.DOWN:
-                child.due = -math.inf
-                child.revive()
-
-    async def _tend(self, announce: Callable[[], None]) -> None:
-        announced = False
+    async def _tend(self, nursery: trio.Nursery, announce: Callable[[], None]) -> None:
+        """Look after the children whenever something changed or is due, until all of them are down."""
+        crew, announced = self._crew, False
         while True:
             self._changed = trio.Event()
             now = trio.current_time()
-            self._advance(now)
-            over = self._ending is not None and not any(child.alive for child in self._children)
-            if not announced and self._failure is None and (over or self._is_ready()):
-                announced = True
+            crew.advance(nursery, now)
+            self._tell_if_stuck()
+            if not announced and crew.failure is None and (crew.over or crew.ready):
+                announced, self._ready_at = True, now
                 announce()
-            if over:
+            if crew.over:
                 return
-            with trio.move_on_at(self._next_due(now)):
+            with trio.move_on_at(crew.next_due(now)):
                 await self._changed.wait()
-
-    def _is_ready(self) -> bool:
-        return all(child.settled for child in self._children)
-
-    def _next_due(self, now: float) -> float:
-        """Return when to look again. What is overdue and has no task waits for a sibling, not for a time."""
-        dues = [child.due for child in self._children if child.alive or child.due > now]
-        return min([*dues, self._end_due if self._end_due > now else math.inf])
 
     def _wake(self) -> None:
         self._changed.set()
 
-    # --- the one place of decisions ---
-
-    def _advance(self, now: float) -> None:
-        """Do everything that can be done now."""
-        for child in self._children:
-            child.expire(now)
-            if now >= self._end_due:
-                child.cancel(now)
-        self._stop_in_reverse(now)
-        if self._ending is None and self._nursery is not None:
-            self._start_in_order(self._nursery, now)
-        self._children = [c for c in self._children if not (c.dynamic and c.down.is_set() and not c.alive)]
-        self._tell_if_stuck()
-
-    def _stop_in_reverse(self, now: float) -> None:
-        """Ask the last child that is to go down, and the one before it when that one is gone."""
-        for child in reversed(self._children):
-            if child.goal is Goal.UP:
-                continue
-            if not child.alive:
-                child.retire()
-            elif child.state is not State.STUCK:
-                if child.state is not State.STOPPING:
-                    child.ask_to_stop(now)
-                if child.alive:
-                    return
-
-    def _start_in_order(self, nursery: trio.Nursery, now: float) -> None:
-        """Start what is due; a first start and a group's restart wait for the children before."""
-        paused = [child for child in self._children if child.goal is Goal.PAUSE]
-        pausing = any(child.alive and child.state is not State.STUCK for child in paused)
-        if not pausing:
-            for child in paused:
-                child.revive()
-        blocked = pausing
-        for child in self._children:
-            waits = child.state is State.WAITING
-            held = child.state in (State.BACKING_OFF, State.PARKED) or (waits and not blocked)
-            if held and child.due <= now:
-                child.start(nursery, now)
-            blocked = blocked or not child.settled
-
-    def _child_ended(self, child: Child, crash: Exception | None) -> None:
-        self._wake()
-        now = trio.current_time()
-        if child.goal is Goal.UP and child.is_done(crash):
-            child.goal = Goal.DOWN
-        if child.goal is not Goal.UP:
-            child.retire()
-            return
-        backoff = self._settings.backoff
-        until = now + backoff.delay(child.next_attempt(now, backoff.reset_after), self._random)
-        if crash is not None and is_disconnect(crash):
-            child.park(now, until, f"{crash}")
-        elif self._budget.spend(now):
-            self._restart(child, until)
-        else:
-            self._escalate(child, crash)
-
-    def _restart(self, child: Child, until: float) -> None:
-        if self._settings.strategy is Strategy.ONE_FOR_ONE:
-            child.hold(State.BACKING_OFF, until)
-            return
-        child.hold(State.WAITING, until)
-        child.settled = False
-        first = 0 if self._settings.strategy is Strategy.ONE_FOR_ALL else self._children.index(child)
-        for member in self._children[first:]:
-            # A parked member has no state that could disagree with the others', and nothing to restart.
-            if member is not child and member.goal is Goal.UP and member.state is not State.PARKED:
-                member.goal = Goal.PAUSE
-
-    def _escalate(self, child: Child, crash: Exception | None) -> None:
-        intensity = self._settings.intensity
-        text = (
-            f"supervisor {self.path!r} gives up: more than {intensity.restarts} restarts in"
-            f" {intensity.period:g} s, the last after a crash of {child.name!r}"
-        )
-        self._failure = Escalation(text)
-        self._failure.__cause__ = crash
+    def _escalated(self, text: str) -> None:
         self._emit(Happening.ESCALATED, self.path, 0, text)
-        self._end(Goal.PAUSE)
 
     def _tell_if_stuck(self) -> None:
-        alive = [child for child in self._children if child.alive]
-        if self._told_stuck or self._ending is None or not alive:
-            return
-        if any(child.state is not State.STUCK for child in alive):
+        stuck = self._crew.stuck
+        if self._told_stuck or not stuck:
             return
         self._told_stuck = True
-        text = f"only stuck children are left: {', '.join(child.name for child in alive)}"
+        text = f"only stuck children are left: {', '.join(stuck)}"
         if self._parent is None:
             self._emit(Happening.STUCK, self.path, 0, text)
         else:
@@ -271,17 +146,11 @@ class Supervisor:
         self._end(Goal.DOWN)
 
     def _end(self, goal: Goal) -> None:
-        if self._ending in (goal, Goal.DOWN):
-            return
-        self._ending = goal
-        for child in self._children:
-            if child.goal is not Goal.DOWN:
-                child.goal = goal
-        if self._nursery is not None:
-            self._end_due = min(self._end_due, trio.current_time() + self._settings.shutdown_timeout)
+        if self._nursery is None:
+            self._crew.end(goal, math.inf)
+            self._crew.retire()
         else:
-            for child in reversed(self._children):
-                child.retire()
+            self._crew.end(goal, trio.current_time())
         self._wake()
 
     # --- while it runs ---
@@ -289,20 +158,19 @@ class Supervisor:
     async def start_child(self, spec: "ChildSpec | Supervisor") -> None:
         """Add a child after all others and wait until it is ready or parked.
 
-        Where the supervisor is not running it is started with the others. Raises ValueError for a duplicate
-        name, NotStarted when the supervisor is stopping or the child ended for good before it was ready. A
-        caller cancelled meanwhile has added the child all the same.
+        Where the supervisor is not running, the child is started with the others, later. Raises ValueError
+        for a duplicate name, NotStarted when the supervisor is stopping or the child ended for good before
+        it was ready. A caller cancelled meanwhile has added the child all the same.
         """
-        if self._ending is Goal.DOWN:
+        if self._crew.ending is Goal.DOWN:
             raise NotStarted(f"supervisor {self.path!r} is stopping: it takes no new child")
         child = self._adopt(spec, dynamic=True)
         if self._nursery is None:
             return
         self._wake()
         await child.ready.wait()
-        status = child.status(trio.current_time())
-        if child.down.is_set() and (status.last_crash is not None or status.incarnation == 0):
-            why = status.last_crash or "its supervisor stops"
+        if not child.came_up:
+            why = child.status(trio.current_time()).last_crash or "it was stopped"
             raise NotStarted(f"child {child.name!r} of {self.path!r} ended before it was ready: {why}")
 
     async def stop_child(self, name: str) -> None:
@@ -314,22 +182,24 @@ class Supervisor:
         child.dynamic, child.goal = True, Goal.DOWN
         if self._nursery is None:
             child.retire()
-            self._children.remove(child)
-            return
         self._wake()
         await child.down.wait()
         if child.alive:
             raise Stuck(f"child {name!r} of {self.path!r} ignores its cancellation")
+        if child in self._crew.children:  # its name is free at once
+            self._crew.children.remove(child)
 
     def kill(self, name: str) -> bool:
         """Make a child crash now, at whatever it awaits, as by a bug (the cause is Killed).
+
+        It spends restart budget as a bug does, but no message is blamed for it.
 
         `name` is a child's name, or a path to one further down, with or without this supervisor's own path
         before it. Returns False where there is nothing to kill: the child is not running or is being
         cancelled. Raises LookupError for an unknown name.
         """
         owner, child = self._locate(name)
-        return child.crash(killed(f"{owner.path}/{child.name}"), trio.current_time())
+        return child.crash(Killed(f"{owner.path}/{child.name} was killed on purpose"), trio.current_time())
 
     def breaker(self, name: str) -> Breaker:
         """Return the circuit breaker of the child of that name or path, to isolate or reset it by hand.
@@ -342,22 +212,30 @@ class Supervisor:
         return child.breaker
 
     def snapshot(self) -> ActorStatus:
-        """Return the state of the whole tree at this moment. It stops and changes nothing."""
+        """Return the state of this supervisor and all below it at this moment; nothing is stopped for it."""
+        now = trio.current_time()
         if self._parent is not None:
-            now = trio.current_time()
             return self._parent._find(self.name).status(now)  # noqa: SLF001
-        return ActorStatus(self.name, "supervisor", self._state(), children=self._statuses())
+        return ActorStatus(
+            name=self.name,
+            kind="supervisor",
+            state=self._state(),
+            incarnation=self._runs,
+            restarts=max(self._runs - 1, 0),
+            uptime=None if self._ready_at is None else now - self._ready_at,
+            children=self._statuses(),
+        )
 
     def _state(self) -> State:
         if self._nursery is None:
-            return State.STOPPED if self._ending is Goal.DOWN else State.WAITING
-        if self._ending is not None:
+            return State.STOPPED if self._crew.ending is Goal.DOWN else State.WAITING
+        if self._crew.ending is not None:
             return State.STUCK if self._told_stuck else State.STOPPING
-        return State.RUNNING if self._is_ready() else State.STARTING
+        return State.RUNNING if self._crew.ready else State.STARTING
 
     def _statuses(self) -> tuple[ActorStatus, ...]:
         now = trio.current_time()
-        return tuple(child.status(now) for child in self._children)
+        return tuple(child.status(now) for child in self._crew.children)
 
     # --- the tree ---
 
@@ -372,7 +250,7 @@ class Supervisor:
                 start_timeout=math.inf,
                 kind="supervisor",
             )
-            nested = Nested(given._live, given._end, given._was_stopped, given._statuses)  # noqa: SLF001
+            nested = Nested(given._end, given._was_stopped, given._statuses)  # noqa: SLF001
         elif isinstance(given, ChildSpec):
             spec, nested = given, None
         else:
@@ -381,13 +259,14 @@ class Supervisor:
         if isinstance(given, Supervisor):
             given._parent = self  # noqa: SLF001
             self._nested[given.name] = given
-        owner = Owner(self._wake, self._child_ended, self._report, self._keep_dead_letter)
+        owner = Owner(self._wake, self._crew.child_ended, self._report, self._keep_dead_letter)
         child = Child(spec, owner, nested, dynamic)
-        self._children.append(child)
+        self._crew.children.append(child)
         return child
 
     def _refuse_doubles(self, spec: ChildSpec) -> None:
-        for other in self._children:
+        self._crew.forget()
+        for other in self._crew.children:
             if other.name == spec.name:
                 raise ValueError(f"supervisor {self.path!r} has two children named {spec.name!r}")
             if spec.mailbox is not None and other.spec.mailbox is spec.mailbox:
@@ -403,10 +282,10 @@ class Supervisor:
         await self._run(context.started)
 
     def _was_stopped(self) -> bool:
-        return self._ending is Goal.DOWN
+        return self._crew.ending is Goal.DOWN
 
     def _find(self, name: str) -> Child:
-        for child in self._children:
+        for child in self._crew.children:
             if child.name == name:
                 return child
         raise LookupError(f"supervisor {self.path!r} has no child {name!r}")

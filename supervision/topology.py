@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from supervision.mailbox import Overflow
+from supervision.buffer import Overflow
 
 Via = Literal["mailbox", "ask"]
 

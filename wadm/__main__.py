@@ -1,8 +1,14 @@
 """The console script ``wadm``: makes sure that the packages beside it are its own, and hands over."""
 
+import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
+
+#: Commands that end with status 0 when they are interrupted: they run until then.
+_ENDLESS = ("demo", "run")
 
 
 def _foreign() -> str | None:
@@ -19,8 +25,14 @@ def _foreign() -> str | None:
     return None
 
 
+def _quit(_signal: int, _frame: FrameType | None) -> None:
+    """End at once, without a traceback: nothing is running yet, or everything has ended."""
+    os._exit(0 if sys.argv[1:2] and sys.argv[1] in _ENDLESS else 128 + signal.SIGINT)
+
+
 def main() -> int:
     """Run the command line; return the exit status."""
+    signal.signal(signal.SIGINT, _quit)
     problem = _foreign()
     if problem:
         print(problem, file=sys.stderr)

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import attrs
 
 from wadm.exchanges.base import Filled, Gap
+from wadm.exchanges.contiguity import Missing
 from wadm.instants import iso
+from wadm.market import IdKind
 
 
 @attrs.define
@@ -34,6 +36,14 @@ class Gaps:
                 left.append(attrs.evolve(gap, first=last + 1))
         self.open = left
         return done
+
+    def within(self, id_kind: IdKind, ids: Missing) -> list[Gap]:
+        """Return the parts of open gaps that lie in a range of ids."""
+        return [
+            attrs.evolve(gap, first=max(gap.first, ids.first), last=min(gap.last, ids.last))
+            for gap in self.open
+            if gap.id_kind == id_kind and gap.first <= ids.last and ids.first <= gap.last
+        ]
 
     def between(self, start: int, end: int) -> list[Gap]:
         """Return the gaps noticed in ``[start, end)`` (µs)."""

@@ -20,11 +20,12 @@ def read_listing(raw: Mapping[str, Any]) -> dict[str, Instrument]:
             raise SettingsError([f"{exchange} is {symbols!r}; expected symbols with their tick and step"])
         for symbol, facts in symbols.items():
             path = f"{exchange}.{symbol}"
+            if not isinstance(symbol, str):
+                raise SettingsError([f"{path}: the symbol is {symbol!r}; expected text: put it in quotes"])
             if not isinstance(facts, Mapping) or not set(facts) <= {"tick", "step"}:
                 raise SettingsError([f'{path} is {facts!r}; expected {{tick: "…", step: "…"}}'])
-            instrument = Instrument(
-                exchange, symbol, _size(f"{path}.tick", facts.get("tick")), _size(f"{path}.step", facts.get("step"))
-            )
+            tick, step = (_size(f"{path}.{name}", facts.get(name)) for name in ("tick", "step"))
+            instrument = Instrument(exchange, symbol.upper(), tick, step)
             found[instrument.key] = instrument
     return found
 

@@ -13,11 +13,12 @@ import attrs
 from wadm.analytics.profile import DEFAULT_VALUE_AREA, RowSizeError, ValueAreaMethod, check_row_size
 from wadm.instants import parse_instant
 from wadm.market import MINUTE, Instrument
+from wadm.mistakes import Mistake
 from wadm.numbers import NumberError, parse, plain, to_decimal
 from wadm.timeframes import TIMEFRAMES
 
 
-class QuestionError(Exception):
+class QuestionError(Mistake):
     """A question that cannot be answered as it was asked. ``str()`` is a sentence for the asker.
 
     ``code`` is stable and for programs; ``status`` is the HTTP status that means the same.

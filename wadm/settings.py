@@ -7,16 +7,24 @@ key or value is refused with the key, the value and what was expected.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import cattrs
-from cattrs import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, IterableValidationNote
+from cattrs import (
+    AttributeValidationNote,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 
+from wadm.mistakes import Mistake
 
 Raw = Mapping[str, Any]
 
 
-class SettingsError(ValueError):
+class SettingsError(Mistake):
     """One or more settings that cannot be used; ``str()`` names each, one a line."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -24,32 +32,48 @@ class SettingsError(ValueError):
         self.problems = list(problems)
 
 
-class _Wrong(ValueError):
-    """A value that is not what its key expects."""
+class _WrongError(ValueError):
+    """A value that is not what its key expects; ``key`` where only the whole section is known otherwise."""
 
-    def __init__(self, value: object, expected: str) -> None:
+    def __init__(self, value: object, expected: str, key: str = "") -> None:
         super().__init__(f"{value!r}; expected {expected}")
+        self.key = key
 
 
 def _within(low: int, high: int, unit: str) -> Callable[[Any, Any, int], None]:
-    def check(_instance: Any, _attribute: Any, value: int) -> None:
+    def check(_instance: Any, attribute: Any, value: int) -> None:
         if not low <= value <= high:
-            raise _Wrong(value, f"{unit} from {low} to {high}")
+            raise _WrongError(value, f"{unit} from {low} to {high}", attribute.name)
 
     return check
 
 
 def _one_of(*names: str) -> Callable[[Any, Any, str], None]:
-    def check(_instance: Any, _attribute: Any, value: str) -> None:
+    def check(_instance: Any, attribute: Any, value: str) -> None:
         if value not in names:
-            raise _Wrong(value, f"one of {', '.join(names)}")
+            raise _WrongError(value, f"one of {', '.join(names)}", attribute.name)
 
     return check
 
 
-def _websocket(_instance: Any, _attribute: Any, value: str) -> None:
-    if not value.startswith(("wss://", "ws://")):
-        raise _Wrong(value, "an address that begins with wss:// (or ws://)")
+def _websocket(_instance: Any, attribute: Any, value: str) -> None:
+    if not _is_websocket(value):
+        expected = "an address such as wss://host or ws://host:port, without a path"
+        raise _WrongError(value, expected, attribute.name)
+
+
+def _is_websocket(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    bare = f"{parts.scheme}://{parts.netloc}" == value
+    return bare and parts.scheme in ("wss", "ws") and bool(parts.hostname) and port != 0
+
+
+def _without_slash(url: str) -> str:
+    return url if url.endswith("//") else url.removesuffix("/")
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -68,7 +92,7 @@ class HttpSettings:
 class ExchangeSettings:
     """One exchange to follow: its WebSocket address (without a path) and its symbols."""
 
-    url: str = attrs.field(validator=_websocket)
+    url: str = attrs.field(converter=_without_slash, validator=_websocket)
     symbols: tuple[str, ...] = attrs.field(converter=_distinct)
 
 
@@ -109,30 +133,42 @@ class Settings:
 
 
 def _whole_number(value: Any, _type: Any) -> int:
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _Wrong(value, "a whole number")
+    raise _WrongError(value, "a whole number")
 
 
 def _text(value: Any, _type: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _Wrong(value, "text")
+        raise _WrongError(value, "text")
     return value
+
+
+def _texts(value: Any, _type: Any) -> tuple[str, ...]:
+    # A single name would be taken for a list of its letters.
+    if not isinstance(value, list | tuple):
+        raise _WrongError(value, "a list, such as [BTCUSDT, ETHUSDT]")
+    return tuple(_text(one, str) for one in value)
 
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(str, _text)
+    converter.register_structure_hook_func(lambda wanted: wanted == tuple[str, ...], _texts)
     return converter
 
 
 def read_settings(raw: Raw, exchanges: Sequence[str]) -> Settings:
-    """Return the settings that ``raw`` describes. Raises SettingsError naming everything that is wrong."""
+    """Return the settings that ``raw`` describes. Raises SettingsError naming everything that is wrong.
+
+    A section without anything in it (``http:`` and nothing below) is as good as none.
+    """
+    given = {name: section for name, section in raw.items() if section is not None}
     try:
-        settings = _converter().structure(raw, Settings)
+        settings = _converter().structure(given, Settings)
     except ClassValidationError as error:
         raise SettingsError(list(_problems(error, ""))) from error
     problems = [
@@ -152,12 +188,13 @@ def _problems(error: BaseException, path: str) -> Iterator[str]:
             yield from _problems(inner, _step(inner, path))
     elif isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in attrs.fields(error.cl)]
-        for key in sorted(error.extra_fields):
+        for key in sorted(map(str, error.extra_fields)):
             near = get_close_matches(key, known, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             yield f"{_join(path, key)} is not a setting; expected one of {', '.join(known)}{hint}"
-    elif isinstance(error, _Wrong):
-        yield f"{path or 'the settings'} is {error}"
+    elif isinstance(error, _WrongError):
+        where = _join(path, error.key) if error.key else path
+        yield f"{where or 'the settings'} is {error}"
     elif isinstance(error, KeyError):
         yield f"{path or 'the settings'} is missing; a value is required"
     else:

@@ -24,7 +24,7 @@ def window(timeframe: str, at: int) -> tuple[int, int]:
 
 @attrs.define
 class DueWindows:
-    """The windows whose profile and order flow are still to be recorded: they hold a closed bar, and go on."""
+    """The windows whose profile and order flow are still to be recorded: a bar in them was closed."""
 
     due: set[tuple[str, int]] = attrs.field(factory=set)
 
@@ -33,7 +33,7 @@ class DueWindows:
         self.due.update((timeframe, window(timeframe, bar_start)[0]) for timeframe in TIMEFRAMES)
 
     def take_ended(self, market_time: int, grace: int) -> list[tuple[str, int, int]]:
-        """Return and forget the ``(timeframe, start, end)`` that ended ``grace`` µs before ``market_time``."""
+        """Return and forget each ``(timeframe, start, end)`` that ended ``grace`` µs before market time."""
         ended = {(name, start) for name, start in self.due if start + TIMEFRAMES[name] + grace <= market_time}
         self.due -= ended
         return _in_order(ended)

@@ -3,42 +3,35 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import wadm
-from actors.cli import demo, query, replay, run
-from actors.front.server import BindError
-from actors.playback.capture import CaptureError
-from actors.playback.process import LocalExchangeError
-from actors.storage.errors import StorageError
-from supervision import Escalation
-from wadm.questions import QuestionError
-from wadm.settings import SettingsError
+from wadm.mistakes import Mistake
 
-#: What the user can mend: told in a sentence, without a traceback.
-_MISTAKES = (
-    BindError, CaptureError, LocalExchangeError, StorageError, QuestionError, SettingsError, Escalation,
-)  # fmt: skip
+#: Commands, each a module of this package. Only the one that is called is imported: a query needs no server.
+COMMANDS = ("demo", "run", "replay", "query", "drill")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Return a parser of these commands."""
     top = argparse.ArgumentParser(
         prog="wadm", description="Exact volume profiles and order flow from live crypto trades."
     )
     top.add_argument("--version", action="version", version=f"wadm {wadm.__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo, run, replay, query):
-        command.add_to(commands)
+    below = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        import_module(f"actors.cli.{command}").add_to(below)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong use."""
-    chosen = parser().parse_args(arguments)
+    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = parser(given[:1] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
     try:
         status: int = chosen.run(chosen)
-    except _MISTAKES as error:
-        print(f"wadm {chosen.command}: {error}", file=sys.stderr)
+    except Mistake as mistake:
+        print(f"wadm {chosen.command}: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from actors import logs
 from actors.background import background
-from actors.cli.playing import Playing, playing
+from actors.cli.playing import Playing, playing, speed
 from actors.front.server import DEFAULT_HOST, DEFAULT_PORT, BindError, listen
 from actors.playback.captures import bundled
-from actors.playback.player import parse_speed
 from wadm.settings import LogSettings
 
 EXCHANGE = "binance"
@@ -29,20 +29,17 @@ _FIELDS = {
     "symbol": "symbol",
     "trades": "trades",
     "trades/s": "trades_per_second",
-    "last": "last_price",
-    "volume": "volume",
     "delta": "delta",
     "POC": "poc",
     "VAH": "vah",
     "VAL": "val",
-    "row": "row_size",
 }
 
 
 def add_to(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("demo", help="play a bundled recording through the whole daemon")
-    parser.add_argument("--speed", default="1", help="'max', or how many times the recorded pace (default: 1)")
+    parser.add_argument("--speed", default="1", type=speed, help="'max', or how many times the recorded pace (default: 1)")
     parser.add_argument("--port", type=int, help="port of the status page (default: 8920, or any free one)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty")
     parser.add_argument("--exit", action="store_true", help="end when the recording does")
@@ -52,7 +49,6 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play until Ctrl-C, or with ``--exit`` to the recording's end."""
     logs.configure(LogSettings(level="warning"))
-    parse_speed(arguments.speed)
     trio.run(_demo, arguments, strict_exception_groups=True)
     return 0
 
@@ -60,17 +56,22 @@ def run(arguments: argparse.Namespace) -> int:
 async def _demo(arguments: argparse.Namespace) -> None:
     console = Console()
     port = arguments.port if arguments.port is not None else await _free_port()
-    async with playing(
-        [bundled()], EXCHANGE, arguments.speed, data_dir=arguments.data_dir, port=port
-    ) as played:
-        url = played.runtime.url
-        console.print(f"WADM demo: trades recorded from Binance spot, played at speed {arguments.speed}")
-        console.print(f"status page  {url}\nMCP          {url}/mcp\nCtrl-C ends it\n", highlight=False)
-        if console.is_terminal:
-            with Live(Table(), console=console, auto_refresh=False) as live:
-                await _show(played, partial(live.update, refresh=True), _REFRESH, exit_at_end=arguments.exit)
-        else:
-            await _show(played, console.print, 10 * _REFRESH, exit_at_end=arguments.exit)
+    with trio.CancelScope() as starting:
+        async with playing(
+            [bundled()], EXCHANGE, arguments.speed, starting, data_dir=arguments.data_dir, port=port
+        ) as played:
+            await _watch(played, console, arguments)
+
+
+async def _watch(played: Playing, console: Console, arguments: argparse.Namespace) -> None:
+    url = played.runtime.url
+    console.print("WADM demo: trades of six minutes of 2024-08-08, recorded from Binance spot")
+    console.print(f"status page  {url}\nMCP          {url}/mcp\nCtrl-C ends it\n", highlight=False)
+    if console.is_terminal:
+        with Live(Table(), console=console, auto_refresh=False) as live:
+            await _show(played, partial(live.update, refresh=True), _REFRESH, exit_at_end=arguments.exit)
+    else:
+        await _show(played, console.print, 10 * _REFRESH, exit_at_end=arguments.exit)
 
 
 async def _free_port() -> int:
@@ -109,6 +110,7 @@ def _table(status: Mapping[str, Any], *, complete: bool) -> Table:
     balance = "balanced" if ledger["balanced"] else "NOT BALANCED"
     phase = "complete" if complete else f"{status['trades_per_second']} trades/s"
     table = Table(
+        box=box.SIMPLE,
         title=f"{status['market_time'] or 'waiting for the first trade'}   {phase}",
         caption=f"ledger: {ledger['received']} received, {ledger['applied']} applied, {balance}",
     )

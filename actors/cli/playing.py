@@ -1,5 +1,6 @@
 """A whole daemon fed by the local exchange: what demo and replay have in common."""
 
+import argparse
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -8,15 +9,26 @@ from pathlib import Path
 import attrs
 import trio
 
+import actors.front.front  # noqa: F401  # a second's import, which would fall into the playback otherwise
 from actors import plan
 from actors.background import background
 from actors.cli import signals
 from actors.configuration import load_listing
 from actors.daemon import Daemon, open_daemon
+from actors.playback.player import parse_speed
 from actors.playback.process import LocalExchange, local_exchange
 from actors.runtime import Runtime
 from actors.storage.errors import StorageError
 from wadm.settings import HttpSettings, Settings
+
+
+def speed(text: str) -> str:
+    """Check a ``--speed`` for argparse: 'max', or how many times the recorded pace."""
+    try:
+        parse_speed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 @attrs.frozen
@@ -41,34 +53,45 @@ class Playing:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(give_up)
-            for connection in self.runtime.connections.values():
-                await connection.ended.wait()
-            for key in self.runtime.plan.traded:
-                await self.runtime.symbols[key].ended.wait()
-            await self.runtime.settle()
+            await self.runtime.complete()
             nursery.cancel_scope.cancel()
         return not self.interrupted.is_set()
 
 
 @asynccontextmanager
 async def playing(
-    captures: Iterable[Path], exchange: str, speed: str, *, data_dir: Path | None = None, port: int = 0
+    captures: Iterable[Path],
+    exchange: str,
+    speed: float | str,
+    starting: trio.CancelScope,
+    *,
+    data_dir: Path | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Playing]:
-    """Run the daemon on ``captures`` for the length of the block, in a data directory that was empty."""
-    interrupted, stopped = trio.Event(), trio.Event()
+    """Run the daemon on ``captures`` for the length of the block, in a data directory that was empty.
+
+    A signal that comes before the block begins cancels ``starting``, the scope around it.
+    """
+    interrupted, running, stopped = trio.Event(), trio.Event(), trio.Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        if not running.is_set():
+            starting.cancel()
 
     async def run(daemon: Daemon, *, task_status: trio.TaskStatus[None]) -> None:
         await daemon.run(task_status=task_status)
         stopped.set()
 
     async with background() as nursery:
-        await nursery.start(signals.watch, interrupted.set)
+        await nursery.start(signals.watch, interrupt)
         with _directory(data_dir) as directory:
             async with local_exchange(captures, exchange=exchange, speed=speed) as server:
                 settings = Settings(http=HttpSettings(port=port))
-                what = plan.recorded(exchange, server.url, server.streams, load_listing())
+                what = plan.recorded(exchange, server.url, server.rest_url, server.streams, load_listing())
                 async with open_daemon(settings, what, Path(directory), stop_within=1.5) as daemon:
                     await nursery.start(run, daemon)
+                    running.set()
                     yield Playing(daemon, server, interrupted)
                     daemon.stop()
                     await stopped.wait()

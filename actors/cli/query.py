@@ -6,15 +6,12 @@ from typing import Any
 
 import msgspec
 
-from actors.configuration import load_listing
-from actors.queries import make_profile
+from actors import stored
 from actors.storage.reader import DataReader
 from wadm import views
 from wadm.coverage import gap_answer
-from wadm.market import Instrument
 from wadm.numbers import plain
-from wadm.questions import PARAMETERS, Unavailable, Window, read_window
-from wadm.timeframes import window as window_of
+from wadm.questions import PARAMETERS
 
 
 def add_to(commands: Any) -> None:
@@ -51,34 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _profile(reader: DataReader, given: dict[str, str]) -> dict[str, object]:
-    listing = load_listing()
-    instruments = {
-        f"{exchange}:{symbol}": listing.get(f"{exchange}:{symbol}") or Instrument(exchange, symbol)
-        for exchange, symbol in reader.symbols()
-    }
-    window = read_window(given, instruments, everything=True)
-    start, end = _span(reader, window)
-    one = window.instrument
-    bar = reader.merged(one.exchange, one.symbol, start, end)
-    made = make_profile(window, bar)
+    found = stored.profile(reader, given)
+    one = found.window.instrument
     return {
-        **views.heading(one, window.timeframe, start, end),
-        **views.summary(bar, made),
-        "value_area": plain(made.value_area),
-        "method": str(made.method),
-        "partial": bar.partial,
+        **views.heading(one, found.window.timeframe, found.start, found.end),
+        **views.summary(found.bar, found.profile),
+        "value_area": plain(found.profile.value_area),
+        "method": str(found.profile.method),
+        "partial": found.bar.partial,
         "gaps": [
-            gap_answer(record.gap, record.state) for record in reader.gaps(one.exchange, one.symbol, start, end)
+            gap_answer(record.gap, record.state)
+            for record in reader.gaps(one.exchange, one.symbol, found.start, found.end)
         ],
     }
-
-
-def _span(reader: DataReader, window: Window) -> tuple[int, int]:
-    """Return the span that is meant: as given, the window that holds the newest trade, or everything."""
-    if window.start is not None and window.end is not None:
-        return window.start, window.end
-    one = window.instrument
-    known = reader.span(one.exchange, one.symbol)
-    if known is None:
-        raise Unavailable(one.key, "no trade of it is stored")
-    return known if window.timeframe is None else window_of(window.timeframe, known[1] - 1)

@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from actors import logs, plan
+from actors.background import background
 from actors.cli import signals
 from actors.configuration import load_listing, load_settings
 from actors.daemon import open_daemon
@@ -40,10 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     async def follow() -> None:
         async with open_daemon(settings, what, Path(settings.storage.data_dir)) as daemon:
-            async with trio.open_nursery() as nursery:
+            async with background() as nursery:
                 await nursery.start(signals.watch, daemon.stop)
                 await daemon.run()
-                nursery.cancel_scope.cancel()
 
     trio.run(follow, strict_exception_groups=True)
     return 0

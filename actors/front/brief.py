@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from wadm.numbers import plain
+from wadm.analytics.profile import readable_row_size
+from wadm.numbers import parse, plain, to_decimal
 
 Answer = Mapping[str, Any]
 
@@ -74,24 +75,15 @@ def _heaviest(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
 
 
 def _hint(answer: Answer) -> str | None:
-    low, high = answer.get("low"), answer.get("high")
-    if low is None or high is None:
+    """Return a row size at which the whole profile is short, where the one asked for is finer."""
+    if answer.get("low") is None or answer.get("high") is None:
         return None
-    size = readable_row_size(Decimal(low), Decimal(high), answer.get("tick"))
+    (low, low_decimals), (high, high_decimals) = parse(answer["low"]), parse(answer["high"])
+    decimals = max(low_decimals, high_decimals)
+    low, high = low * 10 ** (decimals - low_decimals), high * 10 ** (decimals - high_decimals)
+    tick = answer.get("tick")
+    size = readable_row_size(low, high, decimals, None if tick is None else Decimal(tick), _READABLE)
     if size <= Decimal(answer["row_size"]):
         return None
-    rows = Decimal(high) // size - Decimal(low) // size + 1
+    rows = to_decimal(high, decimals) // size - to_decimal(low, decimals) // size + 1
     return f"row_size={plain(size)} shows the whole range in {rows:f} rows"
-
-
-def readable_row_size(low: Decimal, high: Decimal, tick: str | None) -> Decimal:
-    """Return 1, 2 or 5 times a power of ten ticks, so that the range takes about 24 rows or fewer."""
-    span = (high - low) / _READABLE
-    unit = Decimal(tick) if tick else Decimal(1).scaleb(span.adjusted() - 1)
-    power = 1
-    while power * unit < span:
-        power *= 10
-    # One of the three below is the first that is wide enough.
-    return next(
-        size for size in (power * unit / 5, power * unit / 2, power * unit) if size >= span and size >= unit
-    )

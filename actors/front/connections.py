@@ -1,4 +1,4 @@
-"""One client's connection, held to its word: it can neither end the server nor hold it up.
+"""One client's connection: it can neither end the server nor hold it up.
 
 hypercorn's own connection lets an unexpected message (a WebSocket upgrade with a byte too many, a reset in
 the middle of an HTTP/2 upgrade) end the whole server, and waits without limit, shielded from cancellation,
@@ -7,13 +7,15 @@ for a reader that has stalled. Importing this module puts a better one in its pl
 
 import errno
 import logging
+import socket
+import struct
 from collections.abc import Awaitable
 from typing import Any
 
 import hypercorn.trio.run
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.tcp_server import TCPServer
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ CLOSE_TIMEOUT = 2.0
 
 #: Seconds between two lines about connections that broke; those in between are only counted.
 QUIET = 10.0
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 #: What a socket says when its other end has gone.
 GONE = frozenset({errno.ENOTCONN, errno.EBADF, errno.ECONNRESET, errno.EPIPE, errno.EINVAL})
@@ -104,13 +108,25 @@ class Connection(TCPServer):
         if not (isinstance(inner, OSError) and inner.errno in GONE):
             self.config.broken.note(error)
 
-    def abort(self) -> None:
-        """Close the socket now; whoever waits on it learns that it is closed."""
+    def abort(self, *, reset: bool = False) -> None:
+        """Close the socket now; whoever waits on it learns that it is closed.
+
+        With ``reset``, what the kernel still holds for the client is thrown away as well.
+        """
         stream: Any = self.stream
-        getattr(stream, "transport_stream", stream).socket.close()
+        client = getattr(stream, "transport_stream", stream).socket
+        if reset and client.fileno() != -1:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        client.close()
 
     async def protocol_send(self, event: Event) -> None:
         """Send bytes within a deadline, by slices; everything else as hypercorn does."""
+        if isinstance(event, Updated):
+            # quart cancels a request's tasks while its last send is still marking the connection idle; that
+            # would cancel the idle timeout at its birth, and the connection would stay open for ever.
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
+            return
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -118,7 +134,7 @@ class Connection(TCPServer):
             try:
                 await self._send(event.data)
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-                self.abort()
+                self.abort(reset=True)
                 await _bounded(self.protocol.handle(Closed()))
 
     async def _send(self, data: bytes) -> None:

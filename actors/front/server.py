@@ -13,6 +13,7 @@ from hypercorn.utils import repr_socket_addr
 
 from actors.front.connections import FrontConfig
 from actors.front.limits import Application, Limits, Receive, Scope, Send
+from wadm.mistakes import Mistake
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8920
@@ -29,7 +30,7 @@ _WHY = {
 }
 
 
-class BindError(Exception):
+class BindError(Mistake):
     """The address cannot be listened on. ``str()`` says which, why, and what to do."""
 
     def __init__(self, host: str, port: int, why: str) -> None:
@@ -54,11 +55,13 @@ class Dispatcher:
 
 async def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on ``host:port``. Raises BindError."""
+    if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
+        raise BindError(host, port, "a port is a number from 0 to 65535")
     try:
         found = await trio.socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )
-    except (OSError, UnicodeError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise BindError(host, port, f"the host is not known ({error})") from error
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
@@ -68,15 +71,10 @@ async def listen(host: str, port: int) -> socket.socket:
         bound.bind(address)
         bound.listen(_BACKLOG)
         bound.setblocking(False)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         bound.close()
-        raise BindError(host, port, _why(error)) from error
+        raise BindError(host, port, _WHY.get(error.errno or 0, str(error))) from error
     return bound
-
-
-def _why(error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    return _WHY.get(number or 0, str(error))
 
 
 def configure() -> FrontConfig:

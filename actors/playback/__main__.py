@@ -11,10 +11,12 @@ from pathlib import Path  # noqa: E402
 
 import trio  # noqa: E402
 
-from actors.playback.capture import CaptureError, read_capture  # noqa: E402
+from actors.playback.capture import read_capture  # noqa: E402
 from actors.playback.dialects import DIALECTS  # noqa: E402
+from actors.playback.faults import Script, read_faults, read_marks  # noqa: E402
 from actors.playback.player import parse_speed  # noqa: E402
 from actors.playback.server import serve  # noqa: E402
+from wadm.mistakes import Mistake  # noqa: E402
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,6 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="default: any free port")
     parser.add_argument("--start-after", type=int, metavar="N", help="streams to wait for (default: all)")
     parser.add_argument("--ping-interval", type=float, metavar="S", help="seconds (default: the exchange's)")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong, and when: a JSON list")
+    parser.add_argument("--marks", type=Path, metavar="FILE", help="frames to tell of: a JSON list of indexes")
     return parser
 
 
@@ -38,6 +42,10 @@ async def _run(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         start_after=arguments.start_after,
         ping_interval=arguments.ping_interval,
+        script=Script(
+            read_faults(arguments.faults) if arguments.faults else (),
+            read_marks(arguments.marks) if arguments.marks else frozenset(),
+        ),
     )
 
 
@@ -46,7 +54,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         trio.run(_run, arguments)
-    except (CaptureError, ValueError) as error:
+    except (Mistake, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:

@@ -5,11 +5,13 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 """
 
 from collections.abc import Callable, Sequence, Set
+from functools import partial
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 import msgspec
 
+from actors.playback.binance_rest import FUTURES, SPOT, BinanceRest
 from actors.playback.capture import Frame
 from actors.playback.dialect import Dialect, Session
 
@@ -44,7 +46,10 @@ def bare(frame: Frame) -> bytes:
     prefix = b'{"stream":"%s","data":' % frame.stream.encode()
     if frame.body.startswith(prefix):
         return frame.body[len(prefix) : -1]
-    return bytes(msgspec.json.decode(frame.body, type=_Wrapped).data)
+    try:
+        return bytes(msgspec.json.decode(frame.body, type=_Wrapped).data)
+    except msgspec.DecodeError:  # recorded broken: as broken it is played
+        return frame.body
 
 
 @attrs.frozen
@@ -207,5 +212,7 @@ def _open(target: str, route: Route) -> Session | None:
     return BinanceSession([name for name in names.split("/") if name], route, combined=kind == "stream")
 
 
-BINANCE = Dialect("binance", _open_spot, ping_interval=20, pong_timeout=60)
-BINANCE_USDM = Dialect("binance_usdm", _open_futures, ping_interval=180, pong_timeout=600)
+BINANCE = Dialect("binance", _open_spot, ping_interval=20, pong_timeout=60, rest=partial(BinanceRest, SPOT))
+BINANCE_USDM = Dialect(
+    "binance_usdm", _open_futures, ping_interval=180, pong_timeout=600, rest=partial(BinanceRest, FUTURES)
+)

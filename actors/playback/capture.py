@@ -17,14 +17,15 @@ from typing import NamedTuple
 import attrs
 import msgspec
 
-from actors.playback.names import Answer, Depth, stream_of, symbol_of
+from actors.playback.names import Streamless, stream_of, symbol_of
+from wadm.mistakes import Mistake
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEAST_US, _LEAST_NS, _LIMIT_NS = 10**14, 10**17, 10**20  # 1973 in µs and in ns; the year 5138
 _EXPECTED = "expected '<receive time in ns or µs> <frame>'"
 
 
-class CaptureError(Exception):
+class CaptureError(Mistake):
     """A capture that cannot be read: one sentence naming the file, the line and what was expected."""
 
 
@@ -98,16 +99,14 @@ def _read_file(path: Path) -> tuple[list[Frame], list[tuple[int, bytes]]]:
             if cut and number == len(lines):
                 msgspec.json.decode(body, type=msgspec.Raw)
             stream = stream_of(body)
-        except (ValueError, KeyError, msgspec.DecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise CaptureError(
                 _complaint(path, number, line, error, cut=cut and number == len(lines))
             ) from None
-        if stream is Depth:
-            snapshots.append((at, body))
-        elif isinstance(stream, str):
+        if isinstance(stream, str):
             frames.append(Frame(at, names.setdefault(stream, stream), body))
-        else:
-            assert stream is Answer
+        elif stream is Streamless.SNAPSHOT:
+            snapshots.append((at, body))
     return frames, snapshots
 
 
@@ -176,7 +175,10 @@ def _snapshot_symbol(body: bytes, frames: Sequence[Frame]) -> str | None:
     symbols = _symbols(dict.fromkeys(frame.stream for frame in frames))
     if len(symbols) == 1:
         return symbols[0]
-    last = msgspec.json.decode(body, type=_SnapshotId).id
+    try:
+        last = msgspec.json.decode(body, type=_SnapshotId).id
+    except msgspec.DecodeError:
+        return None
     matching = [symbol for symbol, ids in _update_ids(frames) if ids.first - 1 <= last <= ids.last]
     return matching[0] if len(matching) == 1 else None
 

@@ -3,8 +3,10 @@
 import trio
 import trio_websocket
 
+from actors.framing import text_frame
 from actors.playback.dialect import Dialect, Session
 from actors.playback.player import Player, Seat
+from actors.playback.rest import Caller, RestDesk
 from actors.playback.wire import Outbox, SharedWire
 
 #: Bytes that may wait for a client before playback waits for it.
@@ -15,25 +17,40 @@ END_OF_CAPTURE = "end of capture"
 
 
 async def serve_client(
-    transport: trio.abc.Stream, dialect: Dialect, player: Player, ping_interval: float
+    transport: trio.abc.Stream,
+    dialect: Dialect,
+    player: Player,
+    ping_interval: float,
+    desk: RestDesk | None = None,
 ) -> None:
-    """Serve one connection until it ends. Closes ``transport``."""
-    wire = SharedWire(transport)
+    """Serve one connection, a WebSocket's or REST's, until it ends. Closes ``transport``."""
+    caller, request = Caller(transport), None
     try:
-        async with trio.open_nursery() as nursery:
-            with trio.move_on_after(HANDSHAKE_TIMEOUT) as handshake:
-                request = await trio_websocket.wrap_server_stream(nursery, wire)
-                session = dialect.open(request.path)
-                if session is None:
-                    await request.reject(404)
-                else:
-                    connection = await request.accept()
-            if not handshake.cancelled_caught and session is not None:
-                client = _Client(connection, session, Outbox(wire, OUTBOX_LIMIT), player)
-                await client.run(ping_interval, dialect.pong_timeout)
-            nursery.cancel_scope.cancel()
+        with trio.move_on_after(HANDSHAKE_TIMEOUT):
+            request = await caller.request()
+        if request is None:
+            return
+        if (b"upgrade", b"websocket") in ((name, value.lower()) for name, value in request.headers):
+            await _serve_websocket(SharedWire(transport, caller.received), dialect, player, ping_interval)
+        elif desk is not None:
+            await desk.serve(caller, request)
     finally:
         await trio.aclose_forcefully(transport)
+
+
+async def _serve_websocket(wire: SharedWire, dialect: Dialect, player: Player, ping_interval: float) -> None:
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(HANDSHAKE_TIMEOUT) as handshake:
+            request = await trio_websocket.wrap_server_stream(nursery, wire)
+            session = dialect.open(request.path)
+            if session is None:
+                await request.reject(404)
+            else:
+                connection = await request.accept()
+        if not handshake.cancelled_caught and session is not None:
+            client = _Client(connection, session, Outbox(wire, OUTBOX_LIMIT), player)
+            await client.run(ping_interval, dialect.pong_timeout)
+        nursery.cancel_scope.cancel()
 
 
 class _Client:
@@ -64,11 +81,14 @@ class _Client:
             self._player.leave(self._seat)
 
     async def _answer(self) -> None:
+        """Answer requests, each before the first frame that it brings."""
+        outbox = self._seat.outbox
         try:
             while True:
+                await outbox.room()
                 message = await self._connection.get_message()
                 text = message if isinstance(message, str) else message.decode(errors="replace")
-                await self._connection.send_message(self._session.receive(text))
+                outbox.put([text_frame(self._session.receive(text).encode())])
                 self._player.changed()
                 self._answered.set()
         except trio_websocket.ConnectionClosed:
@@ -78,6 +98,7 @@ class _Client:
         """Close after the last frame, in-band: the client then knows that it has all that was sent before."""
         await self._player.finished.wait()
         await self._answered.wait()
+        await self._seat.outbox.flushed()
         self._closing = True
         await self._connection.aclose(NORMAL_CLOSURE, END_OF_CAPTURE)
         scope.cancel()

@@ -1,5 +1,8 @@
 """The stream that a recorded frame came on."""
 
+from collections.abc import Mapping
+from enum import Enum, auto
+
 import msgspec
 
 _STREAM = b'{"stream":"'
@@ -24,15 +27,14 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 
 
-class Answer:
-    """An answer to a request, which belongs to no stream."""
+class Streamless(Enum):
+    """What may stand in a capture and comes on no stream."""
+
+    ANSWER = auto()  # to a request
+    SNAPSHOT = auto()  # a bare REST depth snapshot, which names no symbol
 
 
-class Depth:
-    """A bare REST depth snapshot, which names no symbol."""
-
-
-def stream_of(frame: bytes) -> str | type[Answer] | type[Depth]:
+def stream_of(frame: bytes) -> str | Streamless:
     """Name the stream of a frame as its exchange does ("btcusdt@trade", "publicTrade.BTCUSDT").
 
     Frames of a combined stream and of Bybit say it themselves; the name of a raw Binance frame is derived
@@ -47,13 +49,13 @@ def stream_of(frame: bytes) -> str | type[Answer] | type[Depth]:
         if key in fields:
             return _text.decode(fields[key])
     if "lastUpdateId" in fields and "bids" in fields:
-        return Depth
+        return Streamless.SNAPSHOT
     if "e" in fields:
         return _binance_stream(fields)
     if {"u", "s", "b", "B", "a", "A"} <= fields.keys():  # the spot market's book ticker names no event
         return _text.decode(fields["s"]).lower() + "@bookTicker"
     if _ANSWER & fields.keys():
-        return Answer
+        return Streamless.ANSWER
     raise ValueError("neither a stream nor an event")
 
 
@@ -65,12 +67,18 @@ def symbol_of(stream: str) -> str | None:
     return stream.rpartition(".")[2] or None
 
 
-def _binance_stream(fields: dict[str, msgspec.Raw]) -> str:
+def _binance_stream(fields: Mapping[str, msgspec.Raw]) -> str:
     event = _text.decode(fields["e"])
     name = _BINANCE.get(event)
     if name is None:
         raise ValueError(f"an event {event!r} of no known stream")
-    holder = _fields.decode(fields["o"]) if name == "forceOrder" else fields
+    holder = _fields.decode(_get(fields, "o")) if name == "forceOrder" else fields
     if name == "kline":
-        name = f"kline_{_text.decode(_fields.decode(fields['k'])['i'])}"
-    return f"{_text.decode(holder['s']).lower()}@{name}"
+        name = f"kline_{_text.decode(_get(_fields.decode(_get(fields, 'k')), 'i'))}"
+    return f"{_text.decode(_get(holder, 's')).lower()}@{name}"
+
+
+def _get(fields: Mapping[str, msgspec.Raw], key: str) -> msgspec.Raw:
+    if key not in fields:
+        raise ValueError(f"an event without {key!r}")
+    return fields[key]

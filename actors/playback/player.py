@@ -1,14 +1,17 @@
 """Playback: a capture's frames to the clients that subscribed to their streams, at a pace."""
 
 import math
-from collections.abc import Callable, Set
+from bisect import bisect_right
+from collections.abc import Callable, Sequence, Set
 
 import attrs
 import trio
 
 from actors.framing import text_frame
 from actors.playback.capture import Capture, Frame
+from actors.playback.damage import damage, is_extra
 from actors.playback.dialect import Session
+from actors.playback.faults import Fault, Kind, Script, Struck, cuts
 from actors.playback.wire import Outbox
 
 #: Frames handed out at a time: enough for one write of some 64 KB.
@@ -28,7 +31,7 @@ def parse_speed(text: str) -> float:
 
 @attrs.frozen
 class Played:
-    """What a playback came to: ``lost`` frames were of streams that nobody had subscribed to then."""
+    """What a playback came to: ``lost`` frames were sent to nobody, for want of subscriptions or by faults."""
 
     frames: int
     lost: int
@@ -41,12 +44,37 @@ class Seat:
 
     session: Session
     outbox: Outbox
+    #: What is sent only after a later frame, by that frame's index.
+    kept_back: dict[int, list[bytes]] = attrs.field(factory=dict)
+
+    def takes(self, stream: str) -> bool:
+        """Whether a frame of this stream would be sent now."""
+        return stream in self.session.receives and not self.outbox.silent
+
+
+@attrs.frozen
+class Observer:
+    """Who is told of the playback while it goes on."""
+
+    struck: Callable[[Struck], None] = lambda _: None
+    passed: Callable[[int], None] = lambda _: None
 
 
 class Player:
-    """Plays a capture once, from when ``start_after`` of its streams (all, by default) are subscribed."""
+    """Plays a capture once, from when ``start_after`` of its streams (all, by default) are subscribed.
 
-    def __init__(self, capture: Capture, speed: float, start_after: int | None = None) -> None:
+    Raises FaultsError where the script does not fit the capture.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        speed: float,
+        start_after: int | None = None,
+        script: Script = Script(),  # noqa: B008  # it cannot change
+        observer: Observer = Observer(),  # noqa: B008  # it cannot change
+    ) -> None:
+        script.check(len(capture.frames))
         self.finished = trio.Event()
         self._frames = capture.frames
         self._streams = frozenset(capture.streams)
@@ -58,6 +86,19 @@ class Player:
         self._changed = trio.Event()
         self._written: dict[Callable[[Frame], bytes], list[bytes]] = {}
         self._lost = 0
+        self._at = 0
+        self._faults = script.by_frame()
+        self._followers = script.followers([frame.stream for frame in capture.frames])
+        self._marks = script.marks
+        self._observer = observer
+        #: Frames that are handed out alone, and where batches end for their sake and the marks'.
+        self._alone = frozenset((*self._faults, *self._followers.values()))
+        self._cuts = cuts(len(self._frames), self._alone, self._marks)
+
+    @property
+    def position(self) -> int:
+        """How many frames have been handed out."""
+        return self._at
 
     def join(self, seat: Seat) -> None:
         """Let a client take part."""
@@ -66,7 +107,8 @@ class Player:
 
     def leave(self, seat: Seat) -> None:
         """Let a client go."""
-        self._seats.remove(seat)
+        if seat in self._seats:  # else it was cut off
+            self._seats.remove(seat)
 
     def changed(self) -> None:
         """Look again whether enough streams are subscribed."""
@@ -74,7 +116,7 @@ class Player:
 
     async def run(self) -> Played:
         """Wait for subscriptions, play the capture, and return when everything is sent."""
-        while len(self._streams & self._subscribed()) < self._start_after:
+        while len(self._streams & _subscribed(self._seats)) < self._start_after:
             self._changed = trio.Event()
             await self._changed.wait()
         for seat in self._seats:
@@ -88,21 +130,22 @@ class Player:
 
     async def _play(self, begun: float) -> None:
         """Hand out the frames as they fall due; wait for the clients that are behind."""
-        at = 0
-        while at < len(self._frames):
+        while self._at < len(self._frames):
             for seat in tuple(self._seats):
                 await seat.outbox.room()
-            stop = self._due(at, begun)
-            if stop == at:
-                await trio.sleep_until(begun + self._offset(at))
+            stop = self._due(self._at, begun)
+            if stop == self._at:
+                await trio.sleep_until(begun + self._offset(stop))
                 continue
-            self._hand_out(at, stop)
-            at = stop
+            self._hand_out(self._at, stop)
+            self._at = stop
+            if stop - 1 in self._marks:
+                self._observer.passed(stop - 1)
             await trio.lowlevel.checkpoint()
 
     def _due(self, at: int, begun: float) -> int:
         """Return where the frames that are due now end, a batch further at most."""
-        end = min(at + BATCH, len(self._frames))
+        end = min(at + BATCH, self._cuts[bisect_right(self._cuts, at)])
         if math.isinf(self._speed):
             return end
         elapsed = trio.current_time() - begun
@@ -115,23 +158,68 @@ class Player:
         return (self._frames[at].at - self._frames[0].at) / 1e9 / self._speed
 
     def _hand_out(self, at: int, stop: int) -> None:
+        if at in self._alone:
+            self._hand_out_one(at)
+            return
         batch = self._frames[at:stop]
-        for seat in self._seats:
+        seats = [seat for seat in self._seats if not seat.outbox.silent]
+        for seat in seats:
             written, receives = self._write(seat.session.render)[at:stop], seat.session.receives
             if not receives >= self._streams:
                 written = [
                     text for text, frame in zip(written, batch, strict=True) if frame.stream in receives
                 ]
             seat.outbox.put(written)
-        subscribed = self._subscribed()
+        subscribed = _subscribed(seats)
         if not subscribed >= self._streams:
             self._lost += sum(frame.stream not in subscribed for frame in batch)
 
-    def _subscribed(self) -> Set[str]:
-        return frozenset().union(*(seat.session.receives for seat in self._seats))
+    def _hand_out_one(self, at: int) -> None:
+        """Hand out a frame that faults fall on, or that another one was kept back for."""
+        stream = self._frames[at].stream
+        seats = [seat for seat in self._seats if seat.takes(stream)]
+        kinds: set[Kind] = set()
+        for fault in self._faults.get(at, ()):
+            possible = fault.kind not in kinds and (fault.kind != "reorder" or at in self._followers)
+            self._observer.struck(Struck(fault.kind, at, missed=not (seats and possible)))
+            if seats and possible:
+                kinds.add(fault.kind)
+                seats = self._strike(fault, seats)
+        for seat in seats:
+            sent = self._copies(at, seat.session.render, kinds)
+            if "reorder" in kinds:
+                seat.kept_back[self._followers[at]] = sent
+                sent = []
+            seat.outbox.put(sent + seat.kept_back.pop(at, []))
+        self._lost += not seats
+
+    def _strike(self, fault: Fault, seats: list[Seat]) -> list[Seat]:
+        """Cut or silence clients, where the fault says so; return those that are left."""
+        if fault.kind not in ("disconnect", "silence"):
+            return seats
+        for seat in seats:
+            if fault.kind == "silence":
+                seat.outbox.silence(fault.seconds)
+            else:
+                seat.outbox.cut(reset=fault.at % 2 == 1)
+                self._seats.remove(seat)
+        return []
+
+    def _copies(self, at: int, render: Callable[[Frame], bytes], kinds: Set[Kind]) -> list[bytes]:
+        """Return what is sent for a frame: it or what has become of it."""
+        good = self._write(render)[at]
+        copies = [good]
+        if "malformed" in kinds:
+            bad = text_frame(damage(render(self._frames[at]), at))
+            copies = [good, bad] if is_extra(at) else [bad]
+        return copies * (2 if "duplicate" in kinds else 1)
 
     def _write(self, render: Callable[[Frame], bytes]) -> list[bytes]:
         """Return all frames as WebSocket frames; made once for each way of writing them."""
         if render not in self._written:
             self._written[render] = [text_frame(render(frame)) for frame in self._frames]
         return self._written[render]
+
+
+def _subscribed(seats: Sequence[Seat]) -> Set[str]:
+    return frozenset().union(*(seat.session.receives for seat in seats))

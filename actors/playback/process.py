@@ -13,12 +13,13 @@ import trio
 
 from actors.background import background
 from actors.playback.player import Played
+from wadm.mistakes import Mistake
 
 #: Seconds a child gets to end by itself, and after SIGTERM; then it is killed.
 _GRACE = 0.4
 
 
-class LocalExchangeError(Exception):
+class LocalExchangeError(Mistake):
     """The local exchange server could not start, or died: one sentence."""
 
 
@@ -32,6 +33,11 @@ class LocalExchange:
     #: Set once everything was sent; ``played`` has the figures then.
     done: trio.Event = attrs.field(factory=trio.Event)
     played: Played | None = None
+
+    @property
+    def rest_url(self) -> str:
+        """Scheme and host of the REST interface."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:

@@ -1,8 +1,10 @@
 """The local exchange server: an exchange on 127.0.0.1 that plays a capture, in a process of its own.
 
-It tells its parent two things on stdout, one JSON object per line: ``{"event":"listening","port":N,"streams":[…]}``
-and, once everything is sent, ``{"event":"done","frames":N,"lost":N,"seconds":S}``. It ends when stdin reaches
-its end, so that it never outlives its parent, and on SIGTERM or SIGINT.
+It tells its parent on stdout what happens, one JSON object per line:
+``{"event":"listening","port":N,"streams":[…]}``; ``{"event":"fault","kind":K,"frame":N}``, with
+``"missed":true`` where the fault struck nobody; ``{"event":"mark","frame":N}``; and, once everything is sent,
+``{"event":"done","frames":N,"lost":N,"seconds":S}``. It ends when stdin reaches its end, so that it never
+outlives its parent, and on SIGTERM or SIGINT.
 """
 
 import logging
@@ -16,7 +18,9 @@ import trio
 from actors.playback.capture import Capture
 from actors.playback.client import serve_client
 from actors.playback.dialect import Dialect
-from actors.playback.player import Player
+from actors.playback.faults import Script, Struck
+from actors.playback.player import Observer, Player
+from actors.playback.rest import RestDesk
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +35,17 @@ async def serve(
     port: int = 0,
     start_after: int | None = None,
     ping_interval: float | None = None,
+    script: Script = Script(),  # noqa: B008  # it cannot change
 ) -> None:
-    """Serve until told to end. Raises OSError where the port cannot be had."""
-    player = Player(capture, speed, start_after)
+    """Serve until told to end. Raises OSError where the port cannot be had, FaultsError for a script."""
+    player = Player(capture, speed, start_after, script, Observer(_tell_struck, _tell_passed))
     listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
     handler = partial(
-        _serve, dialect=dialect, player=player, ping_interval=ping_interval or dialect.ping_interval
+        _serve,
+        dialect=dialect,
+        player=player,
+        ping_interval=ping_interval or dialect.ping_interval,
+        desk=RestDesk(dialect.rest(capture), capture.frames, lambda: player.position),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_on_signal, nursery.cancel_scope)
@@ -50,10 +59,10 @@ async def serve(
 
 
 async def _serve(
-    stream: trio.SocketStream, *, dialect: Dialect, player: Player, ping_interval: float
+    stream: trio.SocketStream, *, dialect: Dialect, player: Player, ping_interval: float, desk: RestDesk
 ) -> None:
     try:
-        await serve_client(stream, dialect, player, ping_interval)
+        await serve_client(stream, dialect, player, ping_interval, desk)
     except Exception as error:  # whatever one client does, the others are served
         log.warning("a client's connection failed: %r", error)
 
@@ -76,6 +85,15 @@ def _read_to_end() -> None:
             pass
     except OSError:
         pass
+
+
+def _tell_struck(struck: Struck) -> None:
+    missed = {"missed": True} if struck.missed else {}
+    _tell({"event": "fault", "kind": struck.kind, "frame": struck.frame, **missed})
+
+
+def _tell_passed(frame: int) -> None:
+    _tell({"event": "mark", "frame": frame})
 
 
 def _tell(event: dict[str, object]) -> None:

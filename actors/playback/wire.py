@@ -1,16 +1,36 @@
 """The server's side of one client's socket, which whole runs of frames are written to at once."""
 
+import math
+import struct
+
 import trio
 
 
 class SharedWire(trio.abc.Stream):
     """A stream for the WebSocket library and for frames written past it: one writer at a time."""
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: trio.abc.Stream, received: bytes = b"") -> None:
         self._transport = transport
+        self._received = received
         self._sending = trio.Lock()
+        self._silent_until = -math.inf
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is to be sent at the moment."""
+        return trio.current_time() < self._silent_until
+
+    def silence(self, seconds: float) -> None:
+        """Keep back for a while what the WebSocket library sends."""
+        self._silent_until = trio.current_time() + seconds
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send what the WebSocket library has to say; later, where there is silence."""
+        while self.silent:
+            await trio.sleep_until(self._silent_until)
+        await self.send_frames(data)
+
+    async def send_frames(self, data: bytes | bytearray | memoryview) -> None:
         """Send whole frames."""
         async with self._sending:
             await self._transport.send_all(data)
@@ -20,12 +40,25 @@ class SharedWire(trio.abc.Stream):
         await self._transport.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive what the client sent."""
+        """Receive what the client sent, first of all what had been ``received`` before."""
+        if self._received:
+            received, self._received = (
+                self._received[:max_bytes],
+                self._received[len(self._received[:max_bytes]) :],
+            )
+            await trio.lowlevel.checkpoint()
+            return received
         return await self._transport.receive_some(max_bytes)
 
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
+
+    async def cut(self, *, reset: bool) -> None:
+        """End the connection without closing the WebSocket; a reset takes with it what is on its way."""
+        if reset and isinstance(self._transport, trio.SocketStream):
+            self._transport.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(self._transport)
 
 
 class Outbox:
@@ -37,21 +70,23 @@ class Outbox:
         self._frames: list[bytes] = []
         self._bytes = 0
         self._gone = False
+        self._reset: bool | None = None
         self._added = trio.Event()
         self._sent = trio.Event()
 
     async def run(self) -> None:
-        """Send what is put in, until the client is gone."""
+        """Send what is put in, until the client is gone or the connection is to be cut."""
         try:
-            while True:
+            while self._frames or self._reset is None:
                 if not self._frames:
                     self._added = trio.Event()
                     await self._added.wait()
                 frames, self._frames = self._frames, []
                 data = b"".join(frames)
-                await self._wire.send_all(data)
+                await self._wire.send_frames(data)
                 self._bytes -= len(data)
                 self._sent.set()
+            await self._wire.cut(reset=self._reset)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
@@ -62,6 +97,20 @@ class Outbox:
         """Add whole frames."""
         self._frames += frames
         self._bytes += sum(map(len, frames))
+        self._added.set()
+
+    @property
+    def silent(self) -> bool:
+        """Whether what comes now is lost to the client."""
+        return self._wire.silent
+
+    def silence(self, seconds: float) -> None:
+        """Let nothing follow, for a while, on what was put in so far."""
+        self._wire.silence(seconds)
+
+    def cut(self, *, reset: bool) -> None:
+        """End the connection after what was put in so far, without a closing frame."""
+        self._reset = reset
         self._added.set()
 
     async def room(self) -> None:

@@ -3,8 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+from wadm.mistakes import Mistake
 
-class StorageError(Exception):
+
+class StorageError(Mistake):
     """A file or database cannot be used. The message is one sentence: what, where, and what to do."""
 
 

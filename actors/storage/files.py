@@ -14,6 +14,10 @@ APPLICATION = 0x5741444D
 #: How long (s) to wait for another connection's lock. Only the closing of a reader ever holds one.
 BUSY_TIMEOUT = 5.0
 
+#: Pages (of 4 KiB) in the write-ahead log that bring about a checkpoint. The commit that makes it waits for
+#: the disk, so it must come to less than one commit in a hundred at the pace of a busy day.
+CHECKPOINT = 4096
+
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -76,6 +80,7 @@ def open_writer(path: Path, version: int, create: Callable[[sqlite3.Connection],
             known = check(db, path, version)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
             db.execute(f"PRAGMA journal_size_limit = {64 << 20}")
             if not known:
                 with transaction(db):

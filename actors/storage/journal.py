@@ -1,8 +1,8 @@
 """The journal: everything the daemon learns, in one local SQLite file, in the order it was learnt.
 
 What can be lost: the death of the process (SIGKILL) loses at most what was not committed yet. A power
-failure may also lose the commits since the last checkpoint (about 4 MB of them), never more and never a part
-of a commit, because WAL with ``synchronous=NORMAL`` leaves the disk's cache alone between checkpoints.
+failure may also lose the commits since the last checkpoint (at most 16 MB of them, less what the system wrote
+out by itself), and never a part of a commit: WAL with ``synchronous=NORMAL`` flushes at checkpoints only.
 """
 
 import sqlite3
@@ -24,7 +24,7 @@ from wadm.market import MINUTE
 SEGMENT = 10 * MINUTE
 
 #: Entries deleted per transaction while trimming: few enough that a commit behind one hardly waits.
-SLICE = 500
+SLICE = 200
 
 #: Rest (s) between two slices, in which a waiting commit takes its turn.
 YIELD = 0.002

@@ -18,7 +18,7 @@ from actors.storage.errors import StorageError
 from actors.storage.payload import RecordRow, decode_batch, decode_record
 from actors.storage.runs import within
 from wadm.bar import Bar, decode
-from wadm.market import IdKind, TradeId, Trades
+from wadm.market import Trades
 
 FILE_NAME = "journal.sqlite3"
 SCHEMA = 1
@@ -26,8 +26,6 @@ SCHEMA = 1
 #: Batches decoded between two read transactions of a long read.
 PAGE = 256
 
-#: Newest batches looked at to find where a stream of ids had come to.
-_NEWEST = 64
 
 _BATCH = "seq, exchange, symbol, incarnation, number, payload"
 _RECORD = 'seq, exchange, symbol, kind, timeframe, start, "end", revision, payload'
@@ -121,18 +119,6 @@ class JournalView:
         with self._reading() as db:
             query = f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE seq IN ({marks})"
             return [_batch(row) for row in db.execute(f"{query} ORDER BY seq", seqs)]
-
-    def last_ids(self, exchange: str, symbol: str) -> dict[IdKind, list[TradeId]]:
-        """Return the ids of the newest batches of a symbol, by what they count: where a stream had come to."""
-        with self._reading() as db:
-            rows = db.execute(
-                f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE stream = ? ORDER BY seq DESC LIMIT ?",
-                (_stream(db, exchange, symbol), _NEWEST),
-            ).fetchall()
-        found: dict[IdKind, list[TradeId]] = {}
-        for batch in map(_batch, reversed(rows)):
-            found.setdefault(batch.trades.id_kind, []).extend(batch.trades.ids)
-        return found
 
     def batches(
         self, exchange: str, symbol: str, incarnation: int, after_number: int, limit: int = PAGE

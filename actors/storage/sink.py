@@ -10,7 +10,7 @@ from actors.storage.errors import StorageError
 from actors.storage.journal_view import JournalView
 from actors.storage.marks import Marks, Notice
 from actors.storage.store import Store
-from supervision.actor import Context
+from supervision import Context
 
 #: Entries applied in one transaction of the store at most.
 BATCH = 1_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Engine, Table, func, inspect, select, tuple_
+from sqlalchemy import Connection, Engine, Table, inspect, select, tuple_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.messages import BarRecord, Entry, GapRecord, OrderFlowRecord, ProfileRecord
@@ -115,13 +115,14 @@ class SqlStore:
 
     def extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:
         """See ``Store``."""
-        table = tables.bars
-        query = select(func.min(table.c.start_time), func.max(table.c.end_time)).where(
-            table.c.exchange == exchange, table.c.symbol == symbol, table.c.timeframe == "1m"
-        )
+        start, end = tables.bars.c.start_time, tables.bars.c.end_time
+        names = {"exchange": exchange, "symbol": symbol, "timeframe": "1m"}
+        chosen = [tables.bars.c[name] == value for name, value in names.items()]
+        # Two steps into the index: max(end) would read every bar.
         with self._connected() as db:
-            first, last = db.execute(query).one()
-        return None if first is None else (first, last)
+            first = db.scalar(select(start).where(*chosen).order_by(start).limit(1))
+            last = db.scalar(select(end).where(*chosen).order_by(start.desc()).limit(1))
+        return None if first is None or last is None else (first, last)
 
     def symbols(self) -> list[tuple[str, str]]:
         """See ``Store``."""

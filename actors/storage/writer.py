@@ -9,8 +9,7 @@ from actors.messages import Entry
 from actors.storage.errors import DiskFull
 from actors.storage.journal import Journal
 from actors.storage.marks import Marks
-from supervision.actor import Context
-from supervision.mailbox import Mailbox, MailboxClosed
+from supervision import Context, Mailbox, MailboxClosed
 
 #: Entries committed in one transaction at most.
 RUN = 256

@@ -1,4 +1,4 @@
-"""The two ends of a WebSocket in memory: a scripted server, and clients that read with and without the tap."""
+"""A WebSocket in memory: a scripted server, and clients that read with and without the tap."""
 
 import base64
 import contextlib
@@ -21,7 +21,9 @@ MAX_MESSAGE_SIZE = 2_000
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
-def frame(payload: bytes = b"", opcode: int = TEXT, *, fin: bool = True, reserved: int = 0, mask: bool = False) -> bytes:
+def frame(
+    payload: bytes = b"", opcode: int = TEXT, *, fin: bool = True, reserved: int = 0, mask: bool = False
+) -> bytes:
     """Write one frame, of any kind, however wrong."""
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
     masked = 0x80 if mask else 0
@@ -65,7 +67,9 @@ async def play(stream: trio.abc.Stream, wire: bytes, cuts: Iterable[int]) -> Non
     whole = head + wire
     assert isinstance(stream, trio.StapledStream)
     at = 0
-    with contextlib.suppress(trio.BrokenResourceError):  # the client hung up: its right, and its test's to judge
+    with contextlib.suppress(
+        trio.BrokenResourceError
+    ):  # the client hung up: its right, and its test's to judge
         for cut in sorted({len(head) + cut for cut in cuts if -len(head) < cut < len(wire)}):
             await stream.send_all(whole[at:cut])
             await trio.testing.wait_all_tasks_blocked()
@@ -117,7 +121,11 @@ async def hear_untapped(wire: bytes) -> Heard:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(play, server, wire, ())
         connection = await trio_websocket.wrap_client_stream(
-            nursery, client, "exchange.test", "/ws", max_message_size=MAX_MESSAGE_SIZE  # type: ignore[arg-type]
+            nursery,
+            client,
+            "exchange.test",
+            "/ws",
+            max_message_size=MAX_MESSAGE_SIZE,  # type: ignore[arg-type]
         )
         try:
             while True:

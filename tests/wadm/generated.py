@@ -1,7 +1,8 @@
-"""Trades for tests: strategies that make them, and the two forms they take (the oracle's and the product's)."""
+"""Trades for tests: strategies that make them, and their two forms (the oracle's and the product's)."""
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import strategies as st
 from oracle import WIDE, Trade
@@ -105,6 +106,5 @@ def batches(draw: st.DrawFn, trades: Sequence[Trade], *, named: bool = False) ->
     edges = [0, *cuts, len(trades)]
     finer = st.integers(0, 3)
     return [
-        run_of(trades[first:last], draw(finer), draw(finer), named=named)
-        for first, last in zip(edges, edges[1:], strict=False)
+        run_of(trades[first:last], draw(finer), draw(finer), named=named) for first, last in pairwise(edges)
     ]

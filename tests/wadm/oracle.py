@@ -1,7 +1,7 @@
-"""An independent, brute-force reading of the definitions: a list of trades, Decimal, dense rows, no cleverness.
+"""An independent, brute-force reading of the definitions: a list of trades, Decimal, dense rows, no tricks.
 
-It imports nothing from the packages it checks, and it is meant to be read beside the definitions line by line:
-slow where slow is plainer.
+It imports nothing from the packages it checks, and is meant to be read beside the definitions line by
+line: slow where slow is plainer.
 """
 
 import hashlib
@@ -218,7 +218,7 @@ def windows(trades: Sequence[Trade], length_ms: int) -> dict[int, list[Trade]]:
 
 
 def read_trades(lines: Iterable[str], symbol: str) -> list[Trade]:
-    """The trades of a recording (`<receive time> <frame>` a line), as they arrived: each id once, market trades."""
+    """The market trades of a recording (`<receive time> <frame>` a line), as they arrived, each id once."""
     result: list[Trade] = []
     seen: set[int] = set()
     for line in lines:
@@ -233,7 +233,5 @@ def read_trades(lines: Iterable[str], symbol: str) -> list[Trade]:
             continue
         seen.add(number)
         count = data["l"] - data["f"] + 1 if aggregated else 1
-        result.append(
-            Trade(data["T"], number, Decimal(data["p"]), Decimal(data["q"]), not data["m"], count)
-        )
+        result.append(Trade(data["T"], number, Decimal(data["p"]), Decimal(data["q"]), not data["m"], count))
     return result

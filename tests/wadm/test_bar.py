@@ -151,6 +151,17 @@ def test_a_stored_bar_reads_back_equal(data: Data, trades: list[Trade], named: b
     assert encode(decode(encode(bar))) == encode(bar)
 
 
+@given(st.data(), trade_lists())
+def test_the_bytes_of_a_bar_depend_on_its_trades_and_not_on_their_order(
+    data: Data, trades: list[Trade]
+) -> None:
+    bar, other = folded(data, trades), folded(data, data.draw(st.permutations(trades)))
+    for each in (bar, other):
+        each.rescale(8, 8)
+        each.exact_path, each.delta_high, each.delta_low = True, 0, 0
+    assert encode(bar) == encode(other)
+
+
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64, 10**40])
 def test_numbers_beyond_64_bits_are_stored_and_read(number: int) -> None:
     bar = Bar(0, MINUTE, 18, 18)

@@ -49,14 +49,17 @@ def test_rising_numbers_are_kept_as_their_differences() -> None:
 
 
 @pytest.mark.parametrize(
-    "column", [b"", b"x\x00", b"f\x00\x00\x00\x00", b"B\x00", b"u\x00\x00\x00\x00", b"\xff", b"h\x00"]
-    + [b"q1234567", b"t", b"t1,", b"t1,x", b"\x00"],
+    "column",
+    [
+        b"", b"x\x00", b"f\x00\x00\x00\x00", b"B\x00", b"u\x00\x00\x00\x00", b"\xff", b"h\x00",
+        b"q1234567", b"t", b"t1,", b"t1,x", b"\x00",
+    ],
 )  # fmt: skip
 def test_bytes_that_are_no_column_are_refused(column: bytes) -> None:
-    with pytest.raises(ColumnError, match="^not a column of integers: "):
+    with pytest.raises(ColumnError, match=r"^not a column of integers: "):
         unpack(column)
 
 
 @given(st.lists(NUMBERS))
 def test_columns_are_joined_in_their_order(columns: list[list[int]]) -> None:
-    assert joined(columns) == sum(columns, [])
+    assert joined(columns) == [number for column in columns for number in column]

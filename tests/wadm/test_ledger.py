@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from wadm.ledger import Account, Ledger
 
 KEYS = st.sampled_from(["binance:BTCUSDT", "bybit:BTCUSDT", "binance:ETHUSDT"])
-FATES = st.sampled_from(["applied", "duplicate", "rejected not_market", "rejected poison", "shed full", "waiting"])
+FATES = st.sampled_from(
+    ["applied", "duplicate", "rejected not_market", "rejected poison", "shed full", "waiting"]
+)
 
 
 @given(st.lists(st.tuples(KEYS, FATES, st.integers(1, 9))))

@@ -47,9 +47,11 @@ def test_plain_text_is_read_exactly_without_its_trailing_zeros(text: str, expect
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", ".", "1.", ".5", "+1", "--1", "1e5", "1E-8", "NaN", "Infinity", "0x10", "1_000", "1,5"]
-    + [" 1", "1 ", "1\n", "1.2.3", "1.-2", "٣", "1.٣", "²", "1.2²", "\x00"],
-)
+    [
+        "", "-", ".", "1.", ".5", "+1", "--1", "1e5", "1E-8", "NaN", "Infinity", "0x10", "1_000", "1,5",
+        " 1", "1 ", "1\n", "1.2.3", "1.-2", "٣", "1.٣", "²", "1.2²", "\x00",
+    ],
+)  # fmt: skip
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(NumberError, match="is not a plain decimal number"):
         parse(text)
@@ -122,7 +124,14 @@ def test_what_is_not_finite_has_no_plain_notation(number: str) -> None:
 
 @pytest.mark.parametrize(
     ("scaled", "decimals", "text"),
-    [(61500, 3, "61.5"), (-5, 3, "-0.005"), (0, 3, "0"), (1000, 3, "1"), (1000, 0, "1000"), (-1000, 4, "-0.1")],
+    [
+        (61500, 3, "61.5"),
+        (-5, 3, "-0.005"),
+        (0, 3, "0"),
+        (1000, 3, "1"),
+        (1000, 0, "1000"),
+        (-1000, 4, "-0.1"),
+    ],
 )
 def test_scaled_numbers_in_plain_notation(scaled: int, decimals: int, text: str) -> None:
     assert plain_scaled(scaled, decimals) == text

@@ -7,6 +7,7 @@ from fractions import Fraction
 import oracle
 import pytest
 from oracle import Trade
+from worked import PROFILES
 
 D = Decimal
 
@@ -33,63 +34,13 @@ def test_rows_between_the_lowest_and_the_highest_are_there_without_volume_too() 
     assert [row.volume for row in rows] == [1, 0, 0, 2]
 
 
-# Rows 100..104 hold 1 2 5 3 1, 12 in all. The POC is 102.
-# At 70 % the target is 8.4. By pairs: 5; above 3 + 1 = 4, below 2 + 1 = 3: the two above join: 9 >= 8.4.
-# So VAL 102, VAH 104. By single rows: 5; above 3, below 2: 103 joins: 8; above 1, below 2: 101 joins: 10.
-# So VAL 101, VAH 103.
-HILL = {"100": "1", "101": "2", "102": "5", "103": "3", "104": "1"}
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_worked_on_paper(name: str) -> None:
+    volumes, levels, share, method = PROFILES[name]
+    assert oracle.levels(at_prices(volumes), D(1), D(share), method) == levels
 
 
-@pytest.mark.parametrize(("method", "val", "vah"), [("pair", 102, 104), ("single_row", 101, 103)])
-def test_the_value_area_of_a_hill(method: str, val: int, vah: int) -> None:
-    assert oracle.levels(at_prices(HILL), D(1), D("0.7"), method) == (102, vah, val)
-
-
-# Target 0.5 * 12 = 6 > 5: one step, by pairs up (4 against 3).
-# Target 5/12 of the volume exactly: 5 >= 5, no step at all.
-# Target 12: up to 9, then only below is left: 3 joins: 12.
-@pytest.mark.parametrize(
-    ("share", "val", "vah"), [("0.5", 102, 104), ("0.41", 102, 102), ("0.75", 102, 104), ("1", 100, 104)]
-)
-def test_the_value_area_of_a_hill_at_other_shares(share: str, val: int, vah: int) -> None:
-    assert oracle.levels(at_prices(HILL), D(1), D(share)) == (102, vah, val)
-
-
-def test_a_tie_of_pairs_goes_up() -> None:
-    # 2 1 5 1 2: target 0.7 * 11 = 7.7; 3 above, 3 below: up: 8 >= 7.7.
-    volumes = {"100": "2", "101": "1", "102": "5", "103": "1", "104": "2"}
-    assert oracle.levels(at_prices(volumes), D(1)) == (102, 104, 102)
-
-
-def test_a_side_with_one_row_left_offers_that_row() -> None:
-    # 100: 4, 101: 5, 102: 2, 103: 1, 104: 1; total 13, target 9.1, POC 101.
-    # Below: only 4. Above: 2 + 1 = 3. The 4 join: 9 < 9.1; below is empty: 2 + 1 join: 12.
-    volumes = {"100": "4", "101": "5", "102": "2", "103": "1", "104": "1"}
-    assert oracle.levels(at_prices(volumes), D(1)) == (101, 103, 100)
-
-
-def test_empty_rows_tie_and_are_walked_upwards() -> None:
-    # 100: 3, 101: 0, 102: 0, 103: 4, 104: 0, 105: 0, 106: 1; total 8, target 5.6; POC 103.
-    # Above 104 + 105 = 0, below 102 + 101 = 0: up. Then above 106 = 1, below 0: up: 5. Then below: 0, then 3.
-    assert oracle.levels(at_prices({"100": "3", "103": "4", "106": "1"}), D(1)) == (103, 106, 100)
-
-
-@pytest.mark.parametrize(
-    ("volumes", "poc"),
-    [
-        ({"0": "5", "3": "5", "4": "1"}, 3),  # the middle of 0..4 is 2: 3 is nearer than 0
-        ({"0": "1", "1": "5", "3": "5", "4": "1"}, 1),  # 1 and 3 are as near as each other: the lower
-        ({"0": "5", "1": "5"}, 0),  # the middle lies between them: the lower
-        ({"0": "1", "2": "5", "3": "5", "4": "5", "9": "1"}, 4),  # the middle is 4.5
-        ({"0": "5", "5": "5", "10": "5"}, 5),
-    ],
-)
-def test_a_tie_for_the_poc_goes_to_the_middle_then_down(volumes: dict[str, str], poc: int) -> None:
-    assert oracle.levels(at_prices(volumes), D(1)).poc == poc
-
-
-def test_a_single_row_is_its_own_value_area_and_no_trades_have_none() -> None:
-    assert oracle.levels(at_prices({"7.5": "0.1"}), D("0.5")) == (D("7.5"), D("7.5"), D("7.5"))
+def test_no_trades_have_no_levels() -> None:
     assert oracle.levels([], D(1)) == (None, None, None)
 
 
@@ -145,8 +96,8 @@ def test_windows_begin_where_they_begin_and_end_before_the_next() -> None:
 
 def test_a_recording_is_read_once_per_id_without_liquidations_and_with_the_fills_of_aggregates() -> None:
     lines = [
-        '1 {"stream":"x@trade","data":{"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true,"X":"MARKET"}}',
-        '2 {"stream":"x@trade","data":{"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true}}',
+        '1 {"stream":"x@trade","data":{"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true}}',
+        '2 {"e":"trade","s":"X","t":7,"T":5,"p":"1.50","q":"2","m":true,"X":"MARKET"}',
         '3 {"stream":"x@trade","data":{"e":"trade","s":"X","t":8,"T":6,"p":"1.5","q":"2","m":true,"X":"NA"}}',
         '4 {"e":"aggTrade","s":"X","a":9,"f":100,"l":104,"T":7,"p":"1.6","q":"1","m":false}',
         '5 {"lastUpdateId":1,"bids":[],"asks":[]}',

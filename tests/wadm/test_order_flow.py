@@ -1,5 +1,7 @@
 """Order flow from bars, against the oracle."""
 
+from decimal import Decimal
+
 import oracle
 from agreement import assert_same_ratio
 from generated import batches, run_of, trade_lists, unscaled
@@ -67,5 +69,5 @@ def test_an_empty_window_has_no_ratio() -> None:
 def test_a_path_that_is_not_exact_says_so() -> None:
     bar = Bar(0, MINUTE)
     for at_ms in (2, 1):
-        bar.fold(run_of([Trade(at_ms, at_ms, oracle.Decimal(1), oracle.Decimal(1), buy=True)]))
+        bar.fold(run_of([Trade(at_ms, at_ms, Decimal(1), Decimal(1), buy=True)]))
     assert not order_flow(bar, bar).exact_path

@@ -8,6 +8,7 @@ from generated import bar_of, numbers, run_of, trade_lists
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Trade
+from worked import PROFILES
 
 from wadm.analytics.profile import (
     MAX_ROWS,
@@ -16,6 +17,7 @@ from wadm.analytics.profile import (
     _grow,
     check_row_size,
     profile,
+    readable_row_size,
 )
 from wadm.bar import Bar
 from wadm.market import MINUTE
@@ -23,8 +25,28 @@ from wadm.market import MINUTE
 D = Decimal
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_worked_on_paper(name: str) -> None:
+    volumes, levels, share, method = PROFILES[name]
+    bar = bar_of(
+        [
+            Trade(at, at, D(price), D(volume), buy=at % 2 == 0)
+            for at, (price, volume) in enumerate(volumes.items())
+        ]
+    )
+    made = profile(bar, D(1), D(share), ValueAreaMethod(method))
+    assert (made.poc, made.vah, made.val) == levels
+
+
+@given(trade_lists(prices=numbers(9, 0), quantities=numbers(2, 0)))
+def test_few_rows_of_much_the_same_volume_tie_as_the_oracles_do(trades: list[Trade]) -> None:
+    assert_same_profile(bar_of(trades), trades, D(1))
+
+
 @given(
-    trade_lists(prices=st.sampled_from([D(100), D(101), D(103), D(150), D(151), D(300)]), quantities=numbers(3)),
+    trade_lists(
+        prices=st.sampled_from([D(100), D(101), D(103), D(150), D(151), D(300)]), quantities=numbers(3)
+    ),
     st.sampled_from([D("0.5"), D(1), D("1.5"), D(2), D(7)]),
 )
 def test_wide_empty_stretches_are_crossed_by_the_rule(trades: list[Trade], row_size: Decimal) -> None:
@@ -102,7 +124,9 @@ def test_a_row_size_that_is_not_positive_is_refused(row_size: str) -> None:
 
 
 def test_a_row_size_that_is_no_multiple_of_the_tick_is_refused_in_plain_notation() -> None:
-    with pytest.raises(RowSizeError, match=r"^row_size 0\.00000015 is not a multiple of the tick 0\.0000001$"):
+    with pytest.raises(
+        RowSizeError, match=r"^row_size 0\.00000015 is not a multiple of the tick 0\.0000001$"
+    ):
         check_row_size(D("15E-8"), D("1E-7"))
 
 
@@ -137,3 +161,37 @@ def test_empty_rows_are_crossed_at_once(step: int, poc: int) -> None:
 def test_rows_that_traded_no_volume_do_not_stop_the_walk() -> None:
     assert _grow({0: 0, 3: 1, 5: 0, 6: 0, 9: 0}, 3, D(1), 2) == (3, 3, 1)
     assert _grow({0: 1, 3: 2, 5: 0, 6: 0, 10: 0}, 3, D(1), 2) == (0, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decimals", "tick", "size"),
+    [
+        (615_000, 617_000, 1, "0.1", "5"),  # 200 wide: 40 rows of 5
+        (615_000, 617_001, 1, "0.1", "10"),  # a little wider: 5.0025 at least
+        (615_000, 615_000, 1, "0.1", "0.1"),  # one price
+        (100, 103, 0, None, "1"),
+        (0, 160, 1, "0.3", "0.6"),  # 16 wide: 0.5 would do, and the tick asks for its next multiple
+        (0, 160, 1, "0.25", "0.5"),
+        (1230, 1234, 8, "0.00000001", "0.00000001"),
+        (100, 103, 0, "0", "1"),  # a tick of zero is an unknown tick
+    ],
+)
+def test_a_readable_row_size_is_round_and_a_multiple_of_the_tick(
+    low: int, high: int, decimals: int, tick: str | None, size: str
+) -> None:
+    assert readable_row_size(low, high, decimals, tick and D(tick)) == D(size)
+
+
+@given(
+    st.integers(0, 10**9),
+    st.integers(0, 10**9),
+    st.integers(0, 8),
+    st.none()
+    | st.builds(lambda units, places: D(units).scaleb(-places), st.integers(1, 30), st.integers(0, 8)),
+)
+def test_a_readable_row_size_never_makes_more_rows_than_asked_for(
+    low: int, width: int, decimals: int, tick: Decimal | None
+) -> None:
+    size = readable_row_size(low, low + width, decimals, tick, 40)
+    check_row_size(size, tick)
+    assert D(width).scaleb(-decimals) / size <= 40

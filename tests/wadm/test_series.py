@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Trade
 
-from wadm import series as series_module
 from wadm.bar import Bar, decode, encode
 from wadm.market import DAY, HOUR, MINUTE, SECOND
 from wadm.series import BarSeries, ClosedBars
@@ -226,7 +225,12 @@ def test_a_day_is_merged_from_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     series.advance(2 * DAY)
     assert series.merged(0, DAY).buy_volume == 1440
     read: list[bytes] = []
-    monkeypatch.setattr(series_module.bars, "decode", lambda data: read.append(data) or decode(data))
+
+    def counted(data: bytes) -> Bar:
+        read.append(data)
+        return decode(data)
+
+    monkeypatch.setattr("wadm.bar.decode", counted)
     assert series.merged(0, DAY).buy_volume == 1440
     assert len(read) == 24
 
@@ -274,3 +278,22 @@ def test_an_empty_series_answers_with_an_empty_bar() -> None:
     assert series.fold(run_of([])) == 0
     assert series.advance(DAY) == series.finish(DAY) == []
     assert series.merged(0, HOUR) == Bar(0, HOUR)
+
+
+def test_every_window_begins_and_ends_on_its_own_minute() -> None:
+    series = BarSeries()
+    for minute in range(180):
+        series.fold(run_of([trade(minute * MINUTE_MS, minute)]))
+        series.advance(minute * MINUTE)  # the last few minutes stay open
+        if minute % 7 == 0:
+            assert series.merged(0, 3 * HOUR).buy_volume == minute + 1
+    edges = [0, 1, 2, 58, 59, 60, 61, 118, 119, 120, 121, 170, 177, 178, 179, 180]
+    for start in edges:
+        for end in edges:
+            if start < end:
+                merged = series.merged(start * MINUTE, end * MINUTE)
+                assert merged.buy_volume == end - start
+                assert (merged.open, merged.close) == (
+                    (start * MINUTE, start, 1),
+                    ((end - 1) * MINUTE, end - 1, 1),
+                )

@@ -1,6 +1,7 @@
 """Timeframes and instants."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from wadm.instants import iso, parse_instant
 from wadm.market import DAY, HOUR, MINUTE
-from wadm.timeframes import TIMEFRAMES, window
+from wadm.timeframes import TIMEFRAMES, DueWindows, window
 
 YEARS_1_TO_9999 = st.integers(parse_instant("0001-01-01"), parse_instant("9999-12-31T23:59:59.999999"))
 
@@ -48,7 +49,7 @@ def test_the_timeframes_divide_each_other_and_are_whole_minutes() -> None:
     lengths = list(TIMEFRAMES.values())
     assert list(TIMEFRAMES) == ["1m", "5m", "15m", "1h", "4h", "1d"]
     assert (lengths[0], lengths[3], lengths[5]) == (MINUTE, HOUR, DAY)
-    assert all(longer % shorter == 0 for shorter, longer in zip(lengths, lengths[1:], strict=False))
+    assert all(longer % shorter == 0 for shorter, longer in pairwise(lengths))
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,14 @@ def test_iso_8601_is_read_in_utc_unless_it_names_an_offset(text: str, expected: 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "1723161300", "2024-13-01", "2024-08-08T25:00", "24-08-08"]
-    # in UTC these lie outside the years that can be written
-    + ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:00-23:59"],
+    [
+        *("", "now", "1723161300", "2024-13-01", "2024-08-08T25:00", "24-08-08"),
+        # in UTC these lie outside the years that can be written
+        *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:00-23:59"),
+    ],
 )
 def test_text_that_is_no_instant_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         parse_instant(text)
 
 
@@ -99,3 +102,28 @@ def test_instants_are_written_with_a_fraction_only_where_there_is_one() -> None:
     assert iso(1_723_161_600_000_000) == "2024-08-09T00:00:00Z"
     assert iso(1_723_161_600_250_000) == "2024-08-09T00:00:00.250000Z"
     assert iso(-1) == "1969-12-31T23:59:59.999999Z"
+
+
+def test_a_closed_bar_makes_each_of_its_windows_due_once() -> None:
+    due = DueWindows()
+    for minute in (58, 59, 59):
+        due.noted(minute * MINUTE)
+    assert due.take_ended(HOUR - 1, grace=0) == [("1m", 58 * MINUTE, 59 * MINUTE)]
+    assert due.take_ended(HOUR + 4, grace=5) == []
+    assert due.take_ended(HOUR + 5, grace=5) == [
+        ("1h", 0, HOUR),
+        ("15m", 45 * MINUTE, HOUR),
+        ("5m", 55 * MINUTE, HOUR),
+        ("1m", 59 * MINUTE, HOUR),
+    ]
+    assert due.take_ended(HOUR + 5, grace=5) == []
+    assert due.take_all() == [("4h", 0, 4 * HOUR), ("1d", 0, DAY)]
+    assert due.take_all() == []
+
+
+def test_a_bar_closed_again_makes_its_windows_due_again() -> None:
+    due = DueWindows()
+    due.noted(0)
+    due.take_all()
+    due.noted(0)
+    assert [timeframe for timeframe, _, _ in due.take_all()] == list(TIMEFRAMES)

@@ -13,7 +13,7 @@ holds its share of the volume:
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
@@ -165,7 +165,9 @@ def _past_empty(traded: Sequence[int], top: int, bottom: int, step: int) -> tupl
     return top, max(bottom - max(gap // step, 1) * step, traded[0])
 
 
-def readable_row_size(low: int, high: int, price_decimals: int, tick: Decimal | None, rows: int = 40) -> Decimal:
+def readable_row_size(
+    low: int, high: int, price_decimals: int, tick: Decimal | None, rows: int = 40
+) -> Decimal:
     """Return the smallest 1, 2 or 5 times a power of ten that shows ``low``..``high`` in about ``rows`` rows.
 
     Prices are scaled by ``10**price_decimals``. The result is a multiple of the tick where that is known.
@@ -177,4 +179,4 @@ def readable_row_size(low: int, high: int, price_decimals: int, tick: Decimal | 
         if step * factor >= least:
             size = step * factor
             break
-    return -(-size // unit) * unit
+    return (size / unit).to_integral_value(ROUND_CEILING) * unit

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import attrs
 
-from wadm.exchanges.contiguity import Position, Positions
+from wadm.exchanges.contiguity import Missing, Position, Positions
 from wadm.ledger import Ledger
 from wadm.market import IdKind, Instrument, Trades
 
@@ -91,6 +91,36 @@ class Leaving:
 Event = Trades | Gap | Filled | Rejected | Acknowledged | Refused | Reply | Leaving
 
 
+@attrs.frozen
+class Request:
+    """A GET request to an exchange's REST interface; ``key_header`` names the header that wants an API key."""
+
+    path: str
+    query: Mapping[str, str]
+    key_header: str | None = None
+
+
+class PageError(ValueError):
+    """An answer of an exchange's REST interface that cannot be read."""
+
+
+class History(Protocol):
+    """Missed trades from an exchange's REST interface, where its ids count up by one."""
+
+    def request(self, symbol: str, id_kind: IdKind, first: int) -> Request:
+        """Return the request for the trades from id ``first`` on."""
+        ...
+
+    def read(
+        self, symbol: str, id_kind: IdKind, wanted: Missing, body: bytes, at: int
+    ) -> tuple[list[Event], int]:
+        """Take the trades of ``wanted`` out of an answer received at ``at`` (µs).
+
+        Returns the events and the first id that is still to be asked for. Raises PageError.
+        """
+        ...
+
+
 class LimitError(ValueError):
     """More streams were asked of one connection than the exchange allows; the message names the limit."""
 
@@ -167,6 +197,8 @@ class Exchange:
     positions: Callable[[], Positions]
     #: (instruments by symbol, positions, ledger) -> a codec for one new connection.
     codec: Callable[[Mapping[str, Instrument], Positions, Ledger], Codec]
+    #: the same for missed trades, None where the exchange gives none.
+    history: Callable[[Mapping[str, Instrument], Positions, Ledger], History] | None = None
 
 
 __all__ = [
@@ -177,12 +209,15 @@ __all__ = [
     "Filled",
     "Gap",
     "Heartbeat",
+    "History",
     "Leaving",
     "LimitError",
     "Limits",
+    "PageError",
     "Position",
     "Positions",
     "Refused",
     "Rejected",
     "Reply",
+    "Request",
 ]

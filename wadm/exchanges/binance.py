@@ -7,7 +7,7 @@ connection after 24 h.
 
 from collections.abc import Mapping, Sequence
 
-from wadm.exchanges.base import Codec, Exchange, Limits
+from wadm.exchanges.base import Codec, Exchange, History, Limits
 from wadm.exchanges.binance_protocol import (
     BinanceCodec,
     aggregate_stream,
@@ -15,6 +15,7 @@ from wadm.exchanges.binance_protocol import (
     stream_symbol,
     trade_stream,
 )
+from wadm.exchanges.binance_rest import BinanceHistory
 from wadm.exchanges.contiguity import CountedIds, Positions
 from wadm.ledger import Ledger
 from wadm.market import IdKind, Instrument
@@ -35,6 +36,11 @@ def routes(streams: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {"/stream": tuple(streams)} if streams else {}
 
 
+def history(instruments: Mapping[str, Instrument], positions: Positions, ledger: Ledger) -> History:
+    """Return what asks for missed trades."""
+    return BinanceHistory(NAME, "/api/v3", instruments, positions, ledger)
+
+
 EXCHANGE = Exchange(
     name=NAME,
     id_kind=IdKind.TRADE,
@@ -49,4 +55,5 @@ EXCHANGE = Exchange(
     stream_id_kind=stream_id_kind,
     positions=lambda: Positions(CountedIds),
     codec=codec,
+    history=history,
 )

@@ -9,7 +9,7 @@ documented here; where it is served it comes straight from the matching engine, 
 
 from collections.abc import Mapping, Sequence
 
-from wadm.exchanges.base import Codec, Exchange, Limits
+from wadm.exchanges.base import Codec, Exchange, History, Limits
 from wadm.exchanges.binance_protocol import (
     BinanceCodec,
     aggregate_stream,
@@ -18,6 +18,7 @@ from wadm.exchanges.binance_protocol import (
     stream_symbol,
     trade_stream,
 )
+from wadm.exchanges.binance_rest import BinanceHistory
 from wadm.exchanges.contiguity import CountedIds, Positions
 from wadm.ledger import Ledger
 from wadm.market import IdKind, Instrument
@@ -42,6 +43,11 @@ def routes(streams: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return by_route
 
 
+def history(instruments: Mapping[str, Instrument], positions: Positions, ledger: Ledger) -> History:
+    """Return what asks for missed trades."""
+    return BinanceHistory(NAME, "/fapi/v1", instruments, positions, ledger)
+
+
 EXCHANGE = Exchange(
     name=NAME,
     id_kind=IdKind.AGG_TRADE,
@@ -56,4 +62,5 @@ EXCHANGE = Exchange(
     stream_id_kind=stream_id_kind,
     positions=lambda: Positions(CountedIds),
     codec=codec,
+    history=history,
 )

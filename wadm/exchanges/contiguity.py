@@ -10,7 +10,7 @@ Binance numbers trades and aggregate trades upward by one per symbol, so a jump 
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -42,6 +42,17 @@ class Missing(NamedTuple):
     last: int
 
 
+def runs_of(ids: Iterable[TradeId]) -> list[Missing]:
+    """Return ids that count up by one as ranges, ascending; ids of other kinds give none."""
+    runs: list[Missing] = []
+    for trade_id in sorted(one for one in ids if isinstance(one, int)):
+        if runs and trade_id <= runs[-1].last + 1:
+            runs[-1] = Missing(runs[-1].first, trade_id)
+        else:
+            runs.append(Missing(trade_id, trade_id))
+    return runs
+
+
 class Position(ABC):
     """One stream's place in its ids."""
 
@@ -61,6 +72,14 @@ class Position(ABC):
     @abstractmethod
     def restore(self, last_id: TradeId) -> None:
         """Start behind ``last_id``, the last one already kept: it and all before it are duplicates."""
+
+    @abstractmethod
+    def reopen(self, ids: Missing) -> None:
+        """Take ids as missing that were known to be when the stream was last kept; see ``restore``."""
+
+    @abstractmethod
+    def close(self, ids: Missing) -> list[Missing]:
+        """Take the missing ids among ``ids`` as seen; return those that were missing."""
 
     @property
     @abstractmethod
@@ -102,6 +121,25 @@ class CountedIds(Position):
             raise ValueError(f"a last id to start behind must be an integer in 0..{MAX_ID}, not {last_id!r}")
         self.expected = max(self.expected, last_id + 1)
         self._lowest = 0
+
+    def reopen(self, ids: Missing) -> None:
+        """Take ``ids``, all of them below ``expected``, as missing."""
+        self.close(ids)
+        self._open(ids)
+
+    def close(self, ids: Missing) -> list[Missing]:
+        """Take the missing ids among ``ids`` as seen; return those that were missing."""
+        closed, left = [], []
+        for first, last in self._missing:
+            inner = Missing(max(first, ids.first), min(last, ids.last))
+            if inner.first > inner.last:
+                left.append(Missing(first, last))
+                continue
+            closed.append(inner)
+            outer = (Missing(first, inner.first - 1), Missing(inner.last + 1, last))
+            left += [part for part in outer if part.first <= part.last]
+        self._missing = left
+        return closed
 
     @property
     def missing(self) -> Sequence[Missing]:
@@ -154,6 +192,13 @@ class RecentIds(Position):
     def restore(self, last_id: TradeId) -> None:
         """Remember ``last_id`` as seen; may be called for as many ids as are known."""
         self.check(last_id)
+
+    def reopen(self, ids: Missing) -> None:
+        """Do nothing: unordered ids cannot be missing."""
+
+    def close(self, ids: Missing) -> list[Missing]:
+        """Do nothing: unordered ids cannot be missing."""
+        return []
 
     @property
     def missing(self) -> Sequence[Missing]:

@@ -100,6 +100,10 @@ class Run:
             return self.reject(reason)
         return None
 
+    def close(self, ids: Missing) -> None:
+        """Take missing ids as seen that will never come, because no market trade has them."""
+        self._filled += self._position.close(ids)
+
     def reject(self, reason: str) -> str:
         """Count one trade as received and rejected; return ``reason``."""
         self._account.received += 1

@@ -1,10 +1,13 @@
-"""A door that answers real shapes about made-up trades. Run it to look at the page: python front_door.py [PORT]."""
+"""A door that answers in real shapes about made-up trades.
+
+To look at the page: PYTHONPATH=. python tests/actors/front/front_door.py [PORT].
+"""
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 
 import attrs
 import trio
@@ -13,11 +16,12 @@ from actors.front.front import front
 from supervision.actor import Context
 from wadm import views
 from wadm.analytics.order_flow import order_flow
-from wadm.analytics.profile import profile
+from wadm.analytics.profile import profile, readable_row_size
 from wadm.bar import Bar
 from wadm.coverage import Coverage
 from wadm.exchanges.base import Gap
 from wadm.market import HOUR, SECOND, IdKind, Instrument, Trades
+from wadm.numbers import plain
 from wadm.questions import Window, read_window
 
 START = 1_723_158_000 * SECOND
@@ -27,6 +31,7 @@ SHIB = Instrument("bybit", "SHIB1000USDT", Decimal("0.000001"), Decimal(10))
 FRESH = Instrument("binance", "NEWUSDT")
 
 
+@cache
 def made_up_bar(middle: int, spread: int, decimals: int, count: int, seed: int = 7) -> Bar:
     """Return an hour of trades around ``middle`` (scaled)."""
     chance = random.Random(seed)
@@ -54,6 +59,7 @@ class FakeDoor:
     healthy: str = "healthy"
     gaps: list[Gap] = attrs.field(factory=list)
     failure: Exception | None = None
+    listing: Callable[[], Awaitable[dict[str, object]]] | None = None
     asked: list[Mapping[str, str]] = attrs.field(factory=list)
 
     def _window(self, parameters: Mapping[str, str]) -> tuple[Window, Instrument, Bar]:
@@ -79,6 +85,8 @@ class FakeDoor:
         )
 
     async def symbols(self) -> dict[str, object]:
+        if self.listing is not None:
+            return await self.listing()
         if self.failure is not None:
             raise self.failure
         return {"symbols": [self._listed(instrument, bar) for instrument, bar in self.bars.values()]}
@@ -106,15 +114,22 @@ class FakeDoor:
     async def status(self) -> dict[str, object]:
         listed = []
         for instrument, bar in self.bars.values():
-            made = profile(bar, views.default_row_size(instrument, bar))
-            hour = {**views.candle(bar), **views.value_area(made), "trades_per_second": bar.close and 13.4}
+            size = readable_row_size(bar.low or 0, bar.high or 0, bar.price_decimals, instrument.tick)
+            made = profile(bar, size)
+            hour = {
+                "row_size": plain(size),
+                **views.candle(bar),
+                **views.value_area(made),
+                "trades_per_second": bar.close and 13.4,
+            }
             listed.append({**self._listed(instrument, bar), **hour})
         return {
-            **self.health(),
+            "health": self.health(),
+            "trades_per_second": 1340.25,
             "market_time": "2024-08-08T23:59:59.1Z",
             "collectors": [
-                _collector("binance_usdm", "connected", 125_301, 402_117, 1, 0.031),
-                _collector("bybit", "connecting", 0, 0, 12, None),
+                _collector("binance_usdm", "connected", frames=125_301, trades=402_117, last_frame_age=0.031),
+                _collector("bybit", "connecting", frames=0, trades=0, reconnects=12, reason="name not known"),
             ],
             "symbols": listed,
             "ledger": {
@@ -157,17 +172,9 @@ class FakeDoor:
         )
 
 
-def _collector(
-    name: str, state: str, frames: int, trades: int, reconnects: int, age: float | None
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "state": state,
-        "frames": frames,
-        "trades": trades,
-        "reconnects": reconnects,
-        "last_frame_age": age,
-    }
+def _collector(name: str, state: str, **facts: object) -> dict[str, object]:
+    known = {"name": f"{name}/1", "exchange": name, "state": state, "reason": ""}
+    return {**known, "reconnects": 1, "last_frame_age": None, **facts}
 
 
 def _actor(name: str, *, depth: int | None = None, **facts: object) -> dict[str, object]:

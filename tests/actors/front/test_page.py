@@ -29,15 +29,7 @@ def test_the_page_asks_nobody_else_and_trusts_no_text() -> None:
     text = page.load().body.decode()
     addresses = re.findall(r"https?://[^\s'\"]+", text)
     assert set(addresses) == {"http://www.w3.org/2000/svg"}  # the name of SVG, never fetched
-    for word in (
-        "innerHTML",
-        "outerHTML",
-        "insertAdjacentHTML",
-        "document.write",
-        "eval(",
-        " style=",
-        " onclick=",
-    ):
+    for word in ("innerHTML", "outerHTML", "AdjacentHTML", "document.write", "eval(", " style=", " onclick="):
         assert word not in text
 
 

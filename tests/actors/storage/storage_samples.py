@@ -75,7 +75,13 @@ def plain(entry):
     if isinstance(entry, TradeBatch):
         trades = entry.trades
         columns = (trades.ids, trades.times, trades.prices, trades.signed_quantities, trades.counts)
-        names = (trades.exchange, trades.symbol, trades.id_kind, trades.price_decimals, trades.quantity_decimals)
+        names = (
+            trades.exchange,
+            trades.symbol,
+            trades.id_kind,
+            trades.price_decimals,
+            trades.quantity_decimals,
+        )
         stamps = (entry.incarnation, entry.number, entry.received_at, entry.market_time)
         return (*names, *stamps, *(list(column) for column in columns))
     if isinstance(entry, BarRecord):

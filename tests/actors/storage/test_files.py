@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_may_be_tried_again(journal)
     journal._db.execute(f"PRAGMA max_page_count = {pages + 4}")
     run = [batch(number, size=200, symbol="NEW") for number in range(2, 400)]
     for _ in range(2):
-        with pytest.raises(DiskFull, match="no room left to write .*journal.sqlite3"):
+        with pytest.raises(DiskFull, match=r"no room left to write .*journal\.sqlite3"):
             journal.append(run)
         assert [plain(entry) for _, entry in journal.read(0, 10)] == [plain(batch(1))]
         assert journal.symbols() == [("binance_usdm", "BTCUSDT")]
@@ -110,4 +110,6 @@ def test_a_locked_file_says_so():
 
 
 def test_an_unknown_failure_names_the_file():
-    assert "here.sqlite3 failed (disk I/O error)" in str(explain(sqlite3.OperationalError("disk I/O error"), "here.sqlite3"))
+    assert "here.sqlite3 failed (disk I/O error)" in str(
+        explain(sqlite3.OperationalError("disk I/O error"), "here.sqlite3")
+    )

@@ -12,14 +12,17 @@ from storage_samples import (
     batch,
     gap_record,
     one_of_each,
+    order_flow_record,
     plain,
     plainly,
     profile_record,
+    trades_at,
 )
 
+from actors.messages import TradeBatch
 from actors.storage.errors import StorageError
 from actors.storage.journal import SEGMENT, Journal
-from wadm.market import MINUTE
+from wadm.market import MINUTE, IdKind
 
 SECOND = 1_000_000
 
@@ -37,8 +40,6 @@ def test_every_kind_of_entry_comes_back_as_it_was_in_order(journal):
 
 
 def test_windows_without_trades_come_back(journal):
-    from storage_samples import order_flow_record
-
     entries = [profile_record(empty=True), order_flow_record(empty=True), bar_record(count=0)]
     journal.append(entries)
     assert plainly(entries_of(journal)) == plainly(entries)
@@ -50,8 +51,7 @@ def test_the_clock_of_another_process_is_not_kept(journal):
 
 
 def test_a_batch_without_trades_comes_back(journal):
-    empty = batch(1, START)
-    empty = type(empty)(type(empty.trades)(EXCHANGE, SYMBOL, empty.trades.id_kind, 1, 3, [], [], [], [], []), 1, 1, 2, 0.0, 3)
+    empty = TradeBatch(trades_at(), 1, 1, START, 0.0, START)
     journal.append([empty])
     assert plainly(entries_of(journal)) == plainly([empty])
 
@@ -220,7 +220,7 @@ def test_an_entry_that_cannot_be_written_leaves_nothing_of_its_run(journal):
 def test_an_entry_that_cannot_be_read_names_the_file(journal):
     journal.append([batch(1)])
     journal._db.execute("UPDATE batches SET payload = x'00'")
-    with pytest.raises(StorageError, match="journal.sqlite3 holds an entry that cannot be read"):
+    with pytest.raises(StorageError, match=r"journal\.sqlite3 holds an entry that cannot be read"):
         journal.read(0, 10)
 
 
@@ -256,7 +256,7 @@ def test_whole_segments_go_once_they_are_old_and_passed(timed, clock):
     assert timed.trim(1_001 * SEGMENT, 2) == 0  # not all of it was passed
     assert timed.trim(1_001 * SEGMENT, 3) == 3
     assert [seq for seq, _ in timed.read(0, 10)] == [4]
-    assert list(timed.batches(*NAME, 1, 0))[0].number == 3
+    assert next(iter(timed.batches(*NAME, 1, 0))).number == 3
 
 
 def test_numbers_go_on_when_everything_was_trimmed(timed, clock, tmp_path):

@@ -51,6 +51,8 @@ def test_what_was_reported_committed_is_there_after_sigkill(tmp_path, seed):
         assert last >= reported
         assert last % 8 == 0  # a commit is there whole or not at all
         found = journal.batches(EXCHANGE, "BTCUSDT", 1, 0, limit=10_000)
-        assert [plain(one) for one in found] == [plain(batch(number, size=64)) for number in range(1, last + 1)]
+        assert [plain(one) for one in found] == [
+            plain(batch(number, size=64)) for number in range(1, last + 1)
+        ]
         assert journal.next_epoch() == 2 * life
         journal.close()

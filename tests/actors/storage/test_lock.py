@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,4 +57,4 @@ def test_a_path_that_is_a_file_is_refused(tmp_path):
 
 def test_a_directory_that_cannot_be_written_is_refused():
     with pytest.raises(StorageError, match="data directory /proc/nowhere cannot be used"):
-        DirectoryLock(__import__("pathlib").Path("/proc/nowhere")).acquire()
+        DirectoryLock(Path("/proc/nowhere")).acquire()

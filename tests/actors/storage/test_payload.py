@@ -25,7 +25,9 @@ def batches(draw):
         return draw(st.lists(numbers, min_size=size, max_size=size))
 
     trades = Trades(
-        draw(st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)), draw(st.sampled_from(["BTCUSDT", "币安人生USDT"])), draw(st.sampled_from(IdKind)),
+        draw(st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)),
+        draw(st.sampled_from(["BTCUSDT", "币安人生USDT"])),
+        draw(st.sampled_from(IdKind)),
         draw(st.integers(0, 18)), draw(st.integers(0, 18)),
         column(ids), column(stamp), column(whole), column(whole), column(st.integers(1, 1 << 40)),
     )  # fmt: skip

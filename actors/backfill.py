@@ -1,0 +1,226 @@
+"""The backfill actor: fills gaps in trade ids from the exchanges' REST interfaces.
+
+It keeps no list of its own: the positions say what is missing, whoever jumped over it, so that a kill of
+this actor, or of the one that noticed, forgets nothing. At a recording's end it also asks for what may have
+come after the last trade received, and then tells the aggregators that nothing more will come.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+
+import attrs
+import httpx2
+import structlog
+import trio
+
+from actors.messages import EndOfCapture, GapRecord
+from actors.runtime import BACKFILL, Runtime
+from supervision import Context
+from wadm.exchanges import registry
+from wadm.exchanges.base import Event, Filled, Gap, History, PageError, Rejected, Request
+from wadm.exchanges.contiguity import MAX_ID, Missing, Position
+from wadm.market import IdKind, Instrument, Trades
+
+log = structlog.get_logger("backfill")
+
+#: Seconds to wait before asking: what is only out of order comes by itself meanwhile.
+PATIENCE = 0.05
+
+#: Seconds between attempts after an error, doubled up to the second.
+FIRST_RETRY, LAST_RETRY = 0.2, 30.0
+
+#: A page that should hold missing trades and holds none is asked for again so often before it is given up.
+EMPTY_PAGES = 5
+
+_TIMEOUT = httpx2.Timeout(10.0)
+
+#: Environment variables with API keys, by exchange.
+_KEYS = {"binance": "BINANCE_API_KEY", "binance_usdm": "BINANCE_API_KEY"}
+
+
+class NotNow(Exception):  # noqa: N818  # a state of the far side
+    """The exchange cannot answer at the moment; ``after`` is when to ask again (s), where it said so."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class NotEver(Exception):  # noqa: N818  # a state of the far side
+    """The exchange will not answer this request."""
+
+
+@attrs.define(eq=False)
+class Backfill:
+    """Fills gaps; ``run`` is the actor."""
+
+    runtime: Runtime
+    _given_up: dict[str, list[Missing]] = attrs.field(factory=dict, init=False)
+    _told: set[str] = attrs.field(factory=set, init=False)
+
+    async def run(self, context: Context) -> None:
+        """Look after every notice of a gap, and again later where the exchange could not answer."""
+        outbox = self.runtime.outboxes[BACKFILL]
+        outbox.begin(self.runtime.numbering.incarnation())
+        context.started()
+        await outbox.hand_over()
+        retry = FIRST_RETRY
+        async with httpx2.AsyncClient(timeout=_TIMEOUT) as client:
+            while True:
+                try:
+                    await self._round(client)
+                except NotNow as reason:
+                    log.warning("backfill_waits", reason=str(reason))
+                    await trio.sleep(reason.after or retry)
+                    retry = min(2 * retry, LAST_RETRY)
+                    continue
+                retry = FIRST_RETRY
+                await self.runtime.gap_noticed.wait_for(self._has_work)
+                await trio.sleep(PATIENCE)
+
+    # --- what is to be done ---
+
+    def _has_work(self) -> bool:
+        return any(True for _ in self._gaps()) or any(True for _ in self._ending())
+
+    def _gaps(self) -> Iterator[tuple[Instrument, IdKind, Missing]]:
+        """Yield what is missing and not given up."""
+        for exchange, positions in self.runtime.positions.items():
+            for (symbol, id_kind), ranges in positions.missing().items():
+                instrument = self.runtime.symbols[f"{exchange}:{symbol}"].instrument
+                given_up = self._given_up.get(instrument.key, [])
+                yield from ((instrument, id_kind, one) for one in ranges if one not in given_up)
+
+    def _ending(self) -> Iterator[str]:
+        """Yield the symbols of a recording that has been played to its end."""
+        runtime = self.runtime
+        if runtime.plan.playback and all(one.ended.is_set() for one in runtime.connections.values()):
+            yield from (key for key in runtime.plan.traded if key not in self._told)
+
+    async def _round(self, client: httpx2.AsyncClient) -> None:
+        for instrument, id_kind, missing in list(self._gaps()):
+            await self._fill(client, instrument, id_kind, missing)
+        for key in list(self._ending()):
+            await self._finish(client, self.runtime.symbols[key].instrument)
+
+    # --- filling ---
+
+    async def _fill(
+        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, missing: Missing
+    ) -> None:
+        try:
+            await self._fetch(client, instrument, id_kind, missing)
+        except (NotEver, PageError) as error:
+            self._give_up(instrument, id_kind, missing, str(error))
+
+    async def _fetch(
+        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, wanted: Missing
+    ) -> None:
+        """Page through the ids of ``wanted`` until they have come. Raises NotNow, NotEver or PageError."""
+        history = self._history(instrument)
+        empty = 0
+        while wanted.first <= wanted.last:
+            body = await self._get(client, instrument, history.request(instrument.symbol, id_kind, wanted.first))
+            events, following = history.read(instrument.symbol, id_kind, wanted, body, _now())
+            self._take(events)
+            await self.runtime.outboxes[BACKFILL].hand_over()
+            if following == wanted.first:
+                empty += 1
+                if empty >= EMPTY_PAGES:
+                    raise NotEver("the exchange no longer gives these trades")
+                await trio.sleep(FIRST_RETRY)
+            wanted = Missing(following, wanted.last)
+
+    def _history(self, instrument: Instrument) -> History:
+        exchange = registry.find(instrument.exchange)
+        if exchange.history is None:
+            raise NotEver(f"{instrument.exchange} gives no trades by id")
+        positions = self.runtime.positions[instrument.exchange]
+        return exchange.history({instrument.symbol: instrument}, positions, self.runtime.ledger)
+
+    def _take(self, events: list[Event]) -> None:
+        """Queue trades and note what was filled. No await: a kill must not lose half of a page."""
+        outbox = self.runtime.outboxes[BACKFILL]
+        for event in events:
+            match event:
+                case Trades() as trades:
+                    memory = self.runtime.symbols[trades.key]
+                    outbox.add(trades, _now(), 0.0, max(memory.market_time, max(trades.times)))
+                case Gap() as gap:
+                    self.runtime.symbols[f"{gap.exchange}:{gap.symbol}"].note_gap(gap)
+                case Filled() as filled:
+                    self.runtime.symbols[f"{filled.exchange}:{filled.symbol}"].note_filled(filled)
+                case Rejected(reason=reason, count=count):
+                    log.warning("rejected", reason=reason, count=count)
+                case _:
+                    pass
+
+    def _give_up(self, instrument: Instrument, id_kind: IdKind, missing: Missing, reason: str) -> None:
+        self._given_up.setdefault(instrument.key, []).append(missing)
+        memory = self.runtime.symbols[instrument.key]
+        for gap in memory.gaps.within(id_kind, missing):
+            memory.records.append(GapRecord(gap, "unfillable", reason))
+        log.warning("gap_unfillable", symbol=instrument.key, first=missing.first, last=missing.last, reason=reason)
+
+    # --- the end of a recording ---
+
+    async def _finish(self, client: httpx2.AsyncClient, instrument: Instrument) -> None:
+        """Ask for what may have come after the last trade received, then say that this was all."""
+        memory = self.runtime.symbols[instrument.key]
+        for id_kind in IdKind:
+            position = self.runtime.positions[instrument.exchange].of(instrument.symbol, id_kind)
+            if position.expected >= 0:
+                try:
+                    await self._verify_tail(client, instrument, id_kind, position)
+                except (NotEver, PageError) as error:
+                    log.warning("tail_not_verified", symbol=instrument.key, reason=str(error))
+        market_time = max(one.market_time for one in self.runtime.connections.values())
+        await self.runtime.aggregators[instrument.key].put(EndOfCapture(max(market_time, memory.market_time)))
+        self._told.add(instrument.key)
+
+    async def _verify_tail(
+        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, position: Position
+    ) -> None:
+        history = self._history(instrument)
+        while True:
+            first = position.expected
+            body = await self._get(client, instrument, history.request(instrument.symbol, id_kind, first))
+            events, following = history.read(instrument.symbol, id_kind, Missing(first, MAX_ID), body, _now())
+            self._take(events)
+            await self.runtime.outboxes[BACKFILL].hand_over()
+            if following == first:
+                return
+            position.restore(following - 1)
+
+    # --- asking ---
+
+    async def _get(self, client: httpx2.AsyncClient, instrument: Instrument, request: Request) -> bytes:
+        """Return the body of an answer. Raises NotNow or NotEver."""
+        url = self.runtime.plan.rest[instrument.exchange] + request.path
+        try:
+            answer = await client.get(url, params=dict(request.query), headers=self._key(instrument, request))
+        except httpx2.HTTPError as error:
+            raise NotNow(f"{url}: {error or type(error).__name__}") from error
+        if answer.status_code in (403, 418, 429) or answer.status_code >= 500:
+            raise NotNow(f"{url} answered {answer.status_code}", _seconds(answer.headers.get("retry-after")))
+        if answer.status_code != 200:
+            raise NotEver(f"{url} answered {answer.status_code}: {answer.text[:200]}")
+        return answer.content
+
+    def _key(self, instrument: Instrument, request: Request) -> dict[str, str]:
+        if request.key_header is None:
+            return {}
+        name = _KEYS[instrument.exchange]
+        key = os.environ.get(name) or ("recorded" if self.runtime.plan.playback else None)
+        if key is None:
+            raise NotEver(f"{request.path} wants an API key: set {name}")
+        return {request.key_header: key}
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isdecimal() else None
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,156 @@
+"""Binance's trades out of recorded frames, by id."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from actors.playback.capture import Frame
+from actors.playback.names import symbol_of
+
+
+class Trade(
+    msgspec.Struct,
+    rename={
+        "id": "t",
+        "price": "p",
+        "quantity": "q",
+        "time": "T",
+        "buyer_is_maker": "m",
+        "best_match": "M",
+        "origin": "X",
+    },
+    gc=False,
+):
+    """A trade as the ``@trade`` stream writes it."""
+
+    id: int
+    price: str
+    quantity: str
+    time: int
+    buyer_is_maker: bool
+    best_match: bool = True
+    #: Futures only; what is not "MARKET" (an insurance fund's trade, say) is left out of histories.
+    origin: str = "MARKET"
+
+
+class Aggregate(
+    msgspec.Struct,
+    rename={
+        "id": "a",
+        "price": "p",
+        "quantity": "q",
+        "first": "f",
+        "last": "l",
+        "time": "T",
+        "buyer_is_maker": "m",
+        "best_match": "M",
+    },
+    gc=False,
+):
+    """Trades of one order at one price, as the ``@aggTrade`` stream writes them."""
+
+    id: int
+    price: str
+    quantity: str
+    first: int
+    last: int
+    time: int
+    buyer_is_maker: bool
+    best_match: bool = True
+
+
+class _Numbered(Protocol):
+    id: int
+
+
+T = TypeVar("T", bound=_Numbered)
+
+
+class Series(Generic[T]):
+    """What one stream has had so far, ascending by id, each id once."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+        self._rows: list[T] = []
+
+    def add(self, row: T) -> None:
+        """Add a row in its place; one whose id is there already is left out."""
+        if not self._ids or row.id > self._ids[-1]:
+            self._ids.append(row.id)
+            self._rows.append(row)
+            return
+        place = bisect_left(self._ids, row.id)
+        if self._ids[place] != row.id:
+            self._ids.insert(place, row.id)
+            self._rows.insert(place, row)
+
+    def page(self, from_id: int | None, limit: int) -> list[T]:
+        """Return up to ``limit`` rows from ``from_id`` on, or the newest."""
+        start = max(0, len(self._ids) - limit) if from_id is None else bisect_left(self._ids, from_id)
+        return self._rows[start : start + limit]
+
+
+class History:
+    """The trades and aggregate trades of the frames read so far, by symbol."""
+
+    def __init__(self) -> None:
+        self._trades: dict[str, Series[Trade]] = {}
+        self._aggregates: dict[str, Series[Aggregate]] = {}
+        self._take: dict[str, Callable[[bytes], None] | None] = {}
+
+    def read(self, frames: Iterable[Frame]) -> None:
+        """Take the trades out of further frames. A frame that cannot be read has none."""
+        for frame in frames:
+            if frame.stream not in self._take:
+                self._take[frame.stream] = self._taking(frame.stream)
+            take = self._take[frame.stream]
+            if take is not None:
+                take(frame.body)
+
+    def trades(self, symbol: str) -> Series[Trade]:
+        """Return the market trades of a symbol."""
+        return self._trades.setdefault(symbol, Series())
+
+    def aggregates(self, symbol: str) -> Series[Aggregate]:
+        """Return the aggregate trades of a symbol."""
+        return self._aggregates.setdefault(symbol, Series())
+
+    def _taking(self, stream: str) -> Callable[[bytes], None] | None:
+        """Return what reads the frames of a stream; None where they are not trades."""
+        symbol, kind = symbol_of(stream), stream.partition("@")[2]
+        if symbol is None or kind not in ("trade", "aggTrade"):
+            return None
+        return (
+            _reader(Trade, self._add_trade(symbol))
+            if kind == "trade"
+            else _reader(Aggregate, self.aggregates(symbol).add)
+        )
+
+    def _add_trade(self, symbol: str) -> Callable[[Trade], None]:
+        series = self.trades(symbol)
+
+        def add(trade: Trade) -> None:
+            if trade.origin == "MARKET":
+                series.add(trade)
+
+        return add
+
+
+class _Wrapped(msgspec.Struct, Generic[T], gc=False):
+    data: T
+
+
+def _reader(kind: type[T], add: Callable[[T], None]) -> Callable[[bytes], None]:
+    bare = msgspec.json.Decoder(kind).decode
+    wrapped: Callable[[bytes], Any] = msgspec.json.Decoder(_Wrapped[kind]).decode  # type: ignore[valid-type]
+
+    def take(body: bytes) -> None:
+        try:
+            row = wrapped(body).data if body.startswith(b'{"stream":') else bare(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        add(row)
+
+    return take

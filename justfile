@@ -1,0 +1,39 @@
+# Needs uv; every recipe sets itself up. `just --list` names them.
+
+python := ".venv/bin/python"
+
+# show the recipes
+default:
+    @just --list --unsorted
+
+# make .venv as requirements.lock says, with this checkout in it
+sync:
+    @uv venv -q --allow-existing .venv && uv pip install -q --python .venv --require-hashes -r requirements.lock && uv pip install -q --python .venv --no-deps -e .
+
+# play the bundled recording through the whole daemon
+demo *arguments: sync
+    {{python}} -m wadm demo {{arguments}}
+
+# follow the live exchanges of config/wadm.yaml
+run *arguments: sync
+    {{python}} -m wadm run {{arguments}}
+
+# run the tests
+test *arguments: sync
+    {{python}} -m pytest {{arguments}}
+
+# check style, formatting and the import rules
+lint: sync
+    .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports
+
+# check the types
+types: sync
+    .venv/bin/mypy
+
+# measure trades per second and latency on recorded traffic
+bench *arguments: sync
+    {{python}} tests/benchmarks/replay.py {{arguments}}
+
+# pin the newest versions that pyproject.toml allows (needs the package index)
+lock:
+    uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "just lock" --extra test --extra dev -o requirements.lock pyproject.toml

@@ -1,0 +1,227 @@
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from front_door import FakeDoor
+from mcp import Client
+from mcp_types import CallToolResult, Tool
+
+from wadm.coverage import Gap
+from wadm.market import IdKind, Instrument
+from wadm.questions import Unavailable
+
+ASKED = {"exchange": "binance_usdm", "symbol": "BTCUSDT"}
+TOKENS = 4  # characters in one, about
+INITIALIZED = "2025-11-25"
+STATELESS = "2026-07-28"
+
+
+@pytest.fixture(params=["legacy", STATELESS])
+async def agent(url: str, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client(f"{url}/mcp", mode=request.param) as connected:
+        yield connected
+
+
+def text_of(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert content.type == "text"
+    return content.text
+
+
+async def answer(agent: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool; check its answer against the schema it promised, and its text against its structure."""
+    result = await agent.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    (promised,) = [one for one in (await agent.list_tools()).tools if one.name == tool]
+    assert promised.output_schema is not None
+    assert result.structured_content is not None
+    jsonschema.validate(result.structured_content, promised.output_schema)
+    jsonschema.validate(arguments, promised.input_schema)
+    assert json.loads(text_of(result)) == result.structured_content
+    return result.structured_content
+
+
+async def refusal(agent: Client, tool: str, **arguments: Any) -> str:
+    result = await agent.call_tool(tool, arguments)
+    assert result.is_error
+    return text_of(result)
+
+
+async def test_the_list_of_tools_is_small_and_complete(agent: Client) -> None:
+    tools = (await agent.list_tools()).tools
+    assert [tool.name for tool in tools] == ["get_volume_profile", "get_order_flow", "list_symbols"]
+    for tool in tools:
+        check_tool(tool)
+    listed = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    assert len(json.dumps(listed, separators=(",", ":"))) <= 1500 * TOKENS
+
+
+def check_tool(tool: Tool) -> None:
+    assert tool.title
+    assert tool.description
+    assert tool.output_schema
+    assert tool.annotations is not None
+    assert tool.annotations.read_only_hint
+    assert tool.annotations.idempotent_hint
+    for schema in (tool.input_schema, tool.output_schema):
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+async def test_a_profile_comes_short_with_its_heaviest_rows(agent: Client, door: FakeDoor) -> None:
+    brief = await answer(agent, "get_volume_profile", **ASKED)
+    full = await door.volume_profile({**ASKED, "timeframe": "1h"})
+    rows = full["rows"]
+    assert isinstance(rows, list)
+    heaviest = sorted((float(row["volume"]) for row in rows), reverse=True)[:10]
+    assert sorted((float(row["volume"]) for row in brief["rows"]), reverse=True) == heaviest
+    assert [row["price"] for row in brief["rows"]] == sorted(row["price"] for row in brief["rows"])
+    assert (brief["rows_shown"], brief["rows_total"]) == (10, len(rows))
+    assert {name: brief[name] for name in ("poc", "vah", "val", "volume", "delta", "timeframe")} == {
+        name: full[name] for name in ("poc", "vah", "val", "volume", "delta", "timeframe")
+    }
+    assert brief["hint"] == "row_size=50 shows the whole range in 14 rows"
+    assert len(json.dumps(brief, separators=(",", ":"))) <= 600 * TOKENS
+
+
+async def test_the_hint_keeps_its_word(agent: Client) -> None:
+    whole = await answer(agent, "get_volume_profile", **ASKED, row_size="50", max_rows=100)
+    assert whole["rows_shown"] == whole["rows_total"] <= 14
+    assert "hint" not in whole
+
+
+async def test_more_is_given_on_request(agent: Client) -> None:
+    detailed = await answer(agent, "get_volume_profile", **ASKED, detail=True, max_rows=500)
+    assert (len(detailed["rows"]), detailed["method"]) == (500, "pair")
+    assert detailed["coverage"]["sources"] == ["live"]
+    bare = await answer(agent, "get_volume_profile", **ASKED, max_rows=0)
+    assert bare["rows"] == []
+
+
+@pytest.mark.parametrize("row_size", ["0.5", 0.5])
+async def test_numbers_are_taken_as_they_are_written(agent: Client, row_size: Any) -> None:
+    assert (await answer(agent, "get_volume_profile", **ASKED, row_size=row_size))["row_size"] == "0.5"
+
+
+async def test_a_null_is_an_argument_not_given(agent: Client) -> None:
+    brief = await agent.call_tool("get_order_flow", {**ASKED, "timeframe": None, "detail": None})
+    assert brief.structured_content is not None
+    assert brief.structured_content["timeframe"] == "1h"
+
+
+async def test_a_symbol_without_trades_is_answered(agent: Client) -> None:
+    empty = await answer(agent, "get_volume_profile", exchange="binance", symbol="NEWUSDT")
+    assert (empty["poc"], empty["rows"], empty["trades"]) == (None, [], 0)
+
+
+async def test_order_flow_is_small(agent: Client) -> None:
+    flow = await answer(agent, "get_order_flow", **ASKED)
+    assert flow["trades"] == 4000
+    assert len(json.dumps(flow, separators=(",", ":"))) <= 600 * TOKENS
+
+
+async def test_gaps_are_counted_and_told_on_request(agent: Client, door: FakeDoor) -> None:
+    door.gaps = [Gap("binance_usdm", "BTCUSDT", IdKind.TRADE, first, first + 4, 0) for first in (10, 20)]
+    brief = await answer(agent, "get_order_flow", **ASKED)
+    assert (brief["coverage"]["gaps"], brief["coverage"]["missing"]) == (2, 10)
+    full = await answer(agent, "get_order_flow", **ASKED, detail=True)
+    assert [gap["first"] for gap in full["coverage"]["gaps"]] == [10, 20]
+
+
+async def test_symbols_are_listed_by_exchange_and_not_all_at_once(agent: Client, door: FakeDoor) -> None:
+    found = await answer(agent, "list_symbols", exchange="bybit")
+    assert [one["symbol"] for one in found["symbols"]] == ["SHIB1000USDT"]
+    _, bar = door.bars["binance_usdm:BTCUSDT"]
+    for number in range(100):
+        instrument = Instrument("binance_usdm", f"LONGNAME{number}USDT")
+        door.bars[instrument.key] = (instrument, bar)
+    found = await answer(agent, "list_symbols")
+    assert (found["shown"], found["total"]) == (20, 104)
+    assert len(json.dumps(found, separators=(",", ":"))) <= 600 * TOKENS
+    assert (await answer(agent, "list_symbols", max_symbols=500, detail=True))["shown"] == 104
+
+
+@pytest.mark.parametrize(
+    ("tool", "wrong", "says"),
+    [
+        ("get_volume_profile", {"exchange": "kraken"}, "Call list_symbols to see what can be asked."),
+        ("get_order_flow", {"symbol": "BTC"}, "did you mean BTCUSDT?). Call list_symbols"),
+        ("get_order_flow", {"symbol": ""}, "symbol is missing; expected one of BTCUSDT, ETHUSDT."),
+        ("get_order_flow", {"timeframe": "2h"}, "expected one of 1m, 5m, 15m, 1h, 4h, 1d. Correct it"),
+        (
+            "get_order_flow",
+            {"start": "yesterday", "end": "today"},
+            "start is 'yesterday'; expected an ISO",
+        ),
+        ("get_volume_profile", {"row_size": "0.15"}, "row_size is '0.15'; expected a positive multiple"),
+        ("get_volume_profile", {"row_size": True}, "row_size is 'true'; expected text or a number."),
+        ("get_volume_profile", {"row_size": [1]}, "row_size is '[1]'; expected text or a number."),
+        (
+            "get_volume_profile",
+            {"max_rows": 501},
+            "max_rows is '501'; expected a whole number from 0 to 500",
+        ),
+        ("get_volume_profile", {"max_rows": "ten"}, "max_rows is 'ten'; expected a whole number"),
+        ("get_volume_profile", {"detail": "yes"}, "detail is 'yes'; expected true or false."),
+        ("get_volume_profile", {"rows": 3}, "rows is '3'; expected one of exchange, symbol, timeframe"),
+        ("list_symbols", {"exchange": "kraken"}, "exchange is 'kraken'; expected one of binance,"),
+    ],
+)
+async def test_a_wrong_argument_is_answered_with_what_to_do(
+    agent: Client, tool: str, wrong: dict[str, Any], says: str
+) -> None:
+    asked = wrong if tool == "list_symbols" else {**ASKED, **wrong}
+    assert says in await refusal(agent, tool, **asked)
+
+
+async def test_what_is_not_available_may_be_asked_again(agent: Client, door: FakeDoor) -> None:
+    door.failure = Unavailable("binance:BTCUSDT", "it did not answer within 5 s")
+    assert "Ask again shortly." in await refusal(agent, "get_order_flow", **ASKED)
+
+
+async def test_a_bug_is_logged_once_and_not_shown(
+    agent: Client, door: FakeDoor, caplog: pytest.LogCaptureFixture
+) -> None:
+    door.failure = ZeroDivisionError("the secret of the house")
+    with caplog.at_level(logging.INFO):
+        assert "secret" not in await refusal(agent, "get_order_flow", **ASKED)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.exc_info is not None
+
+
+def call(version: str, **extra: str) -> dict[str, Any]:
+    """Return a tool call as a client without any state sends it."""
+    params: dict[str, Any] = {"name": "list_symbols", "arguments": {}}
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": version, **extra}
+    if version == STATELESS:
+        params["_meta"] = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "list_symbols"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return {"url": "/mcp", "json": body, "headers": headers}
+
+
+@pytest.mark.parametrize("version", [INITIALIZED, STATELESS])
+async def test_a_call_needs_no_session(client: httpx.AsyncClient, version: str) -> None:
+    answered = await client.post(**call(version))
+    assert answered.status_code == 200, answered.text
+    assert answered.headers["content-type"].startswith("application/json")
+    assert answered.json()["result"]["structuredContent"]["total"] == 4
+
+
+async def test_a_forged_host_or_origin_is_turned_away(client: httpx.AsyncClient) -> None:
+    assert (await client.post(**call(INITIALIZED, Host="evil.example"))).status_code == 421
+    assert (await client.post(**call(INITIALIZED, Origin="http://evil.example"))).status_code == 403
+    assert (await client.post(**call(INITIALIZED, Origin="http://localhost:3000"))).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"jsonrpc":"2.0"}', b"\xff" * 100])
+async def test_a_body_that_is_no_call_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    answered = await client.post("/mcp", content=body, headers=call(INITIALIZED)["headers"])
+    assert 400 <= answered.status_code < 500

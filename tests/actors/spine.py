@@ -1,0 +1,271 @@
+"""The spine of a daemon in one process: real actors, journal and store, and an exchange that is made up.
+
+Run as a program it is the victim of a SIGKILL: see ``main``.
+"""
+
+import gzip
+import math
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+import trio
+
+from actors.aggregator import Aggregator
+from actors.connection import END_OF_CAPTURE, Connection
+from actors.messages import EndOfCapture
+from actors.plan import Plan, PlannedConnection
+from actors.runtime import Runtime, open_runtime
+from actors.websocket import ConnectionLost, Frames
+from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor
+from wadm.bar import Bar
+from wadm.exchanges import registry
+from wadm.market import MINUTE, SECOND, Instrument
+from wadm.series import BarSeries
+from wadm.settings import Settings
+
+CAPTURES = Path(__file__).parents[1] / "captures" / "hftbacktest"
+BITCOIN = Instrument("binance", "BTCUSDT", Decimal("0.01"), Decimal("0.00001"))
+ETHER = Instrument("binance", "ETHUSDT", Decimal("0.01"), Decimal("0.0001"))
+STREAMS = ("btcusdt@trade", "ethusdt@trade")
+CONNECTION = "connection:binance#1"
+GRACE = 2 * SECOND
+
+
+def recorded(count: int | None = None) -> list[bytes]:
+    """Return frames of trades of two symbols as they were recorded, those of each in their order."""
+    lines: list[tuple[int, bytes]] = []
+    for name in ("spot_btcusdt_20240808_trades.gz", "spot_ethusdt_20240808_trades.gz"):
+        with gzip.open(CAPTURES / name) as file:
+            lines += ((int(at), frame) for at, _, frame in (line.strip().partition(b" ") for line in file))
+    lines.sort(key=lambda line: line[0])
+    return [frame for _, frame in lines[:count]]
+
+
+def trade(number: int, at: int, symbol: str = "BTCUSDT", price: str = "100", quantity: str = "1") -> bytes:
+    """Return a made-up trade's frame; ``at`` is in µs."""
+    fields = f'"e":"trade","E":{at // 1000},"s":"{symbol}","t":{number},"p":"{price}","q":"{quantity}"'
+    data = f'{{{fields},"T":{at // 1000},"m":false,"M":true}}'
+    return f'{{"stream":"{symbol.lower()}@trade","data":{data}}}'.encode()
+
+
+# --- an exchange ---
+
+
+@attrs.define(eq=False)
+class FakeSocket:
+    """What a connection sees of a WebSocket."""
+
+    exchange: "FakeExchange"
+    close_code: int | None = None
+    close_reason: str = ""
+    sent: list[str] = attrs.field(factory=list)
+
+    async def send(self, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.exchange.deaf:
+            raise ConnectionLost("the server hung up", 1006)
+        self.sent.append(text)
+
+    async def runs(self) -> AsyncIterator[Frames]:
+        async for run in self.exchange.serve():
+            yield run
+        self.close_code, self.close_reason = self.exchange.ends_with
+        if self.close_code != 1000:
+            raise ConnectionLost(self.close_reason, self.close_code)
+
+
+@attrs.define(eq=False)
+class FakeExchange:
+    """Gives its frames in runs; whoever comes again gets what comes next, and ``overlap`` frames twice."""
+
+    frames: Sequence[bytes]
+    overlap: int = 0
+    sizes: Callable[[], int] = lambda: 50
+    ends_with: tuple[int, str] = (1000, END_OF_CAPTURE)
+    hold: trio.Event | None = None  # what it waits for once it has given everything
+    pause: Callable[[], float] = lambda: 0.0
+    deaf: bool = False
+    position: int = 0
+    repeated: int = 0
+    sockets: list[FakeSocket] = attrs.field(factory=list)
+
+    @asynccontextmanager
+    async def connect(self, _url: str) -> AsyncIterator[FakeSocket]:
+        await trio.lowlevel.checkpoint()
+        back = min(self.overlap, self.position)
+        self.position -= back
+        self.repeated += back
+        self.sockets.append(FakeSocket(self))
+        yield self.sockets[-1]
+
+    async def serve(self) -> AsyncIterator[Frames]:
+        if not self.position:
+            yield self._run([b'{"result":null,"id":1}'])
+        while self.position < len(self.frames):
+            await trio.sleep(self.pause())
+            run = self.frames[self.position : self.position + self.sizes()]
+            # Whoever is killed at an await has not been given it.
+            self.position += len(run)
+            yield self._run(list(run))
+        if self.hold is not None:
+            await self.hold.wait()
+
+    def _run(self, frames: list[bytes]) -> Frames:
+        return Frames(frames, time.time_ns() // 1000, time.perf_counter())
+
+
+# --- the actors ---
+
+
+def plan_of(*, playback: bool = True, instruments: Sequence[Instrument] = (BITCOIN, ETHER)) -> Plan:
+    keys = tuple(one.key for one in instruments)
+    streams = tuple(f"{one.symbol.lower()}@trade" for one in instruments)
+    connection = PlannedConnection(CONNECTION, "binance", "ws://made.up", streams, keys)
+    return Plan({one.key: one for one in instruments}, (connection,), playback=playback, rest={})
+
+
+@attrs.define(eq=False)
+class Spine:
+    """Supervised actors on a data directory. ``connection`` is there once an exchange was given."""
+
+    runtime: Runtime
+    root: Supervisor
+    connection: Connection | None
+
+    def balanced(self) -> bool:
+        return bool(self.runtime.statement()["balanced"])
+
+    async def complete(self) -> None:
+        """Wait until the exchange has ended and everything is applied and stored."""
+        runtime = self.runtime
+        await runtime.connections[CONNECTION].ended.wait()
+        for key in runtime.plan.traded:
+            market_time = runtime.connections[CONNECTION].market_time
+            await runtime.aggregators[key].put(EndOfCapture(market_time))
+        await runtime.complete()
+
+    def bars(self, key: str) -> list[Bar]:
+        closed = self.runtime.symbols[key].closed
+        found = (closed.get(start) for start in closed.starts)
+        return [bar for bar in found if bar is not None]
+
+
+def aggregator_of(runtime: Runtime, key: str) -> Aggregator:
+    return Aggregator(
+        runtime.symbols[key], runtime.ledger, runtime.writer_mailbox, runtime.journal, runtime.reader,
+        runtime.marks, runtime.epoch, GRACE,
+    )  # fmt: skip
+
+
+def connection_of(runtime: Runtime, exchange: FakeExchange) -> Connection:
+    instruments = {one.instrument.symbol: one.instrument for one in runtime.symbols.values()}
+    positions = runtime.positions["binance"]
+    return Connection(
+        memory=runtime.connections[CONNECTION],
+        url="ws://made.up",
+        make_codec=lambda: registry.find("binance").codec(instruments, positions, runtime.ledger),
+        numbering=runtime.numbering,
+        outbox=runtime.outboxes[CONNECTION],
+        symbols=runtime.symbols,
+        aggregators=runtime.aggregators,
+        gap_noticed=runtime.gap_noticed,
+        grace=GRACE,
+        playback=runtime.plan.playback,
+        connect=exchange.connect,  # type: ignore[arg-type]  # the part of a WebSocket that is used
+    )
+
+
+@asynccontextmanager
+async def spine(
+    directory: Path, exchange: FakeExchange | None = None, plan: Plan | None = None
+) -> AsyncIterator[Spine]:
+    """Run writer, sink, aggregators and connection for the length of the block, then stop them in order."""
+    async with open_runtime(Settings(), plan or plan_of(), directory) as runtime:
+        connection = None if exchange is None else connection_of(runtime, exchange)
+        root = runtime.root = Supervisor(
+            "root", list(_tree(runtime, connection)), on_event=lambda _: None, shutdown_timeout=5.0
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(root.run)
+            yield Spine(runtime, root, connection)
+            root.stop()
+
+
+def _tree(runtime: Runtime, connection: Connection | None) -> Iterator[Supervisor]:
+    often = {"intensity": Intensity(10_000, 1.0), "backoff": Backoff(0.001, 0.002)}
+    storage = [
+        ChildSpec("warm", runtime.warm.run),
+        ChildSpec("writer", runtime.writer.run, mailbox=runtime.writer_mailbox),
+    ]
+    aggregators = [
+        ChildSpec(f"aggregator:{key}", aggregator_of(runtime, key).run, mailbox=runtime.aggregators[key])
+        for key in runtime.symbols
+    ]
+    yield Supervisor("storage", storage, **often)  # type: ignore[arg-type]
+    yield Supervisor("aggregators", aggregators, **often)  # type: ignore[arg-type]
+    if connection is not None:
+        spec = ChildSpec(CONNECTION, connection.run, restart=Restart.TRANSIENT, shutdown_timeout=0)
+        yield Supervisor("connections", [spec], **often)  # type: ignore[arg-type]
+
+
+# --- what must come of it ---
+
+
+def folded(frames: Sequence[bytes], market_time: int | None = None) -> dict[str, list[Bar]]:
+    """Return the bars that one undisturbed fold of the frames makes, by symbol key."""
+    ledger, found = registry.find("binance"), {}
+    from wadm.ledger import Ledger
+
+    codec = ledger.codec({one.symbol: one for one in (BITCOIN, ETHER)}, ledger.positions(), Ledger())
+    series = {one.key: BarSeries() for one in (BITCOIN, ETHER)}
+    newest = 0
+    for event in codec.receive(frames, 0):
+        if hasattr(event, "times"):
+            series[event.key].fold(event)
+            newest = max(newest, *event.times)
+    for key, one in series.items():
+        found[key] = one.finish(newest if market_time is None else market_time)
+    return found
+
+
+def plainly(bar: Bar) -> Bar:
+    """Return a bar without what depends on when it was closed."""
+    return attrs.evolve(bar, revision=0)
+
+
+def minute(at: int) -> int:
+    return at - at % MINUTE
+
+
+# --- the victim ---
+
+
+async def _victim(directory: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    frames = recorded(6_000)
+    exchange = FakeExchange(frames, sizes=lambda: chance.randint(1, 60), pause=lambda: 0.0005)
+    async with spine(directory, exchange) as running:
+        fatal = chance.randint(len(frames) // 4, len(frames) * 3 // 4)
+        while exchange.position < fatal:
+            await trio.sleep(0)
+        await trio.sleep(chance.random() * 0.02)
+        print(exchange.position, len(running.runtime.symbols), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        await trio.sleep(math.inf)
+
+
+def main() -> None:
+    """``spine.py DIRECTORY SEED``: play, and die in the middle of it."""
+    trio.run(_victim, Path(sys.argv[1]), int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+from storage_samples import START, trades_at
+
+from actors.storage.runs import distinct, within
+
+
+def test_a_run_inside_the_range_is_itself():
+    run = trades_at(START, START + 1)
+    assert within(run, START, START + 2) is run
+
+
+def test_a_run_is_cut_in_every_column():
+    run = within(trades_at(START, START + 5, START + 1, ids="abc"), START + 1, START + 5)
+    assert (run.ids, run.times, run.prices, run.signed_quantities, run.counts) == (
+        ["c"], [START + 1], [61_000_2], [5], [3],
+    )  # fmt: skip
+
+
+def test_nothing_of_an_empty_run_is_cut():
+    assert len(within(trades_at(), START, START + 1)) == 0
+
+
+def test_trades_that_came_before_are_left_out():
+    first, second = trades_at(1, 2, 2, ids=[1, 2, 2]), trades_at(2, 3, ids=[2, 3])
+    again = trades_at(1, ids=[1])
+    assert [list(run.ids) for run in distinct([first, second, again])] == [[1, 2], [3]]
+
+
+def test_runs_without_repeats_pass_as_they_are():
+    run = trades_at(1, 2, ids=["a", "b"])
+    assert next(distinct([run])) is run

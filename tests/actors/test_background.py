@@ -1,0 +1,69 @@
+"""A block's exceptions leave as they are, and a task's crash is not lost."""
+
+import pytest
+import trio
+import trio.testing
+
+from actors.background import background
+
+
+async def _crash() -> None:
+    raise ZeroDivisionError
+
+
+async def test_tasks_end_with_the_block() -> None:
+    ended = trio.Event()
+
+    async def task() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with background() as nursery:
+        nursery.start_soon(task)
+        await trio.testing.wait_all_tasks_blocked()
+    assert ended.is_set()
+
+
+async def test_the_blocks_exception_leaves_bare() -> None:
+    with pytest.raises(KeyError):
+        async with background() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            raise KeyError
+
+
+async def test_a_crash_behind_the_block_leaves_bare_and_ends_the_block() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with background() as nursery:
+            nursery.start_soon(_crash)
+            await trio.sleep_forever()
+
+
+async def test_a_block_that_fails_on_its_own_takes_the_crash_along() -> None:
+    with pytest.raises(BaseExceptionGroup) as both:
+        async with background() as nursery:
+            nursery.start_soon(_crash)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise KeyError
+    assert both.group_contains(KeyError)
+    assert both.group_contains(ZeroDivisionError)
+
+
+async def test_cancellation_reaches_the_scope_around_it() -> None:
+    with trio.CancelScope() as scope:
+        async with background() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            scope.cancel()
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_the_blocks_exception_outlives_a_cancellation() -> None:
+    with pytest.raises(KeyError), trio.CancelScope() as scope:
+        async with background() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            scope.cancel()
+            raise KeyError

@@ -1,0 +1,149 @@
+"""How fast the whole daemon is on recorded traffic: ``just bench [EXCHANGE=CAPTURE …]``.
+
+A round plays one capture through the local exchange (a process of its own), over a real WebSocket on
+loopback, into a fresh daemon: codec, journal, aggregator, warm store. Its clock runs from the first frame
+received until every trade is applied, journalled and in the warm store. A latency is a trade's, from its
+frame's arrival to its bar; at ``--speed max`` trades queue, so that most of it is waiting. Rounds of several
+captures take turns.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors import logs
+from actors.cli.playing import playing, speed
+from actors.playback.captures import bundled
+from wadm.latency import Latency
+from wadm.settings import LogSettings
+
+#: Name and unit of a figure -> how a round's result gives it.
+FIGURES = {
+    "trades/s": lambda result: result["trades"] / result["seconds"],
+    "frames/s": lambda result: result["frames"] / result["seconds"],
+    "CPU µs/trade": lambda result: 1e6 * result["cpu"] / result["trades"],
+    "p50 µs": lambda result: result["p50"],
+    "p95 µs": lambda result: result["p95"],
+    "p99 µs": lambda result: result["p99"],
+}
+
+
+def main() -> int:
+    """Measure, or play one round for the process that measures."""
+    arguments = _parser().parse_args()
+    captures = [_capture(named) for named in arguments.captures] or [("binance", bundled())]
+    if arguments.round:
+        print(json.dumps(trio.run(_round, *captures[0], arguments.speed)))
+        return 0
+    print(_machine())
+    results: dict[str, list[dict[str, Any]]] = {f"{name}={path}": [] for name, path in captures}
+    for _ in range(arguments.rounds):
+        for capture, rounds in results.items():
+            rounds.append(_in_child(capture, arguments.speed))
+    for capture, rounds in results.items():
+        _report(capture, rounds)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench", description="Measure the whole daemon on recorded traffic."
+    )
+    parser.add_argument("captures", nargs="*", metavar="EXCHANGE=CAPTURE", help="default: the bundled one")
+    parser.add_argument(
+        "--rounds", type=int, default=7, metavar="N", help="rounds of each capture (default: 7)"
+    )
+    parser.add_argument(
+        "--speed", default="max", type=speed, help="'max' (default), or times the recorded pace"
+    )
+    parser.add_argument("--round", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _capture(named: str) -> tuple[str, Path]:
+    exchange, equals, path = named.partition("=")
+    if not equals or not Path(path).is_file():
+        sys.exit(f"bench: {named} is not EXCHANGE=CAPTURE with a file that exists, such as binance=frames.gz")
+    return exchange, Path(path)
+
+
+async def _round(exchange: str, capture: Path, pace: str) -> dict[str, Any]:
+    logs.configure(LogSettings(level="warning"))
+    with trio.CancelScope() as starting:
+        async with playing([capture], exchange, pace, starting) as played:
+            runtime, cpu = played.runtime, time.process_time()
+            complete = await played.complete()
+            ended, cpu = time.perf_counter(), time.process_time() - cpu
+            connections = runtime.connections.values()
+            began = min(one.first_frame_clock for one in connections if one.first_frame_clock is not None)
+            latency = Latency()
+            for memory in runtime.symbols.values():
+                latency.merge(memory.latency)
+            return {
+                "trades": runtime.ledger.total().applied,
+                "frames": sum(one.frames for one in connections),
+                "seconds": ended - began,
+                "cpu": cpu,
+                "whole": complete and runtime.statement()["balanced"],
+                **latency.percentiles(),
+            }
+    raise SystemExit("bench: interrupted before it began")
+
+
+def _in_child(capture: str, pace: str) -> dict[str, Any]:
+    """Play one round in a fresh interpreter, so that no round inherits another's heap."""
+    command = [sys.executable, __file__, "--round", "--speed", pace, capture]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    if not result["whole"]:
+        sys.exit(f"bench: the ledger of a round of {capture} does not balance, or the round was interrupted")
+    return result
+
+
+def _report(capture: str, rounds: Sequence[dict[str, Any]]) -> None:
+    first = rounds[0]
+    content = f"{first['trades']} trades in {first['frames']} frames"
+    print(f"\n{Path(capture).name}: {content}, {len(rounds)} rounds")
+    print(f"  {'':14}{'median':>10}{'lowest':>10}{'highest':>10}")
+    for name, figure in FIGURES.items():
+        values = [figure(result) for result in rounds]
+        print(
+            f"  {name:14}"
+            + "".join(f"{value:>10,.0f}" for value in (statistics.median(values), min(values), max(values)))
+        )
+
+
+def _machine() -> str:
+    cores, (load, _, _) = os.cpu_count() or 1, os.getloadavg()
+    system = f"{platform.system()} {platform.machine()}; Python {platform.python_version()}"
+    lines = [f"{_processor()}, {cores} cores; {system}"]
+    if load > 0.5:
+        lines.append(
+            f"WARNING: the load average is {load:.1f}; the figures below are those of a busy machine"
+        )
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        "unknown processor",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
