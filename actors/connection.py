@@ -26,6 +26,9 @@ log = structlog.get_logger("connection")
 
 END_OF_CAPTURE = "end of capture"
 
+#: Seconds for handing over what was received before a stop.
+DRAIN = 0.5
+
 #: Refused requests remembered of one connection.
 REFUSED = 100
 
@@ -77,12 +80,19 @@ class Connection:
             raise ExchangeDisconnected(f"{self.url}: {error}") from error
         finally:
             memory.state = "disconnected"
+            if context.stopping.is_set():
+                await self._drain()
         if not (self.playback and websocket.close_reason == END_OF_CAPTURE):
             memory.reason = f"closed by the exchange ({websocket.close_code} {websocket.close_reason})"
             raise ExchangeDisconnected(f"{self.url}: {memory.reason}")
         memory.state = "ended"
         memory.ended.set()
         self.gap_noticed.notify()
+
+    async def _drain(self) -> None:
+        """Hand over what was received before the daemon was asked to stop."""
+        with trio.move_on_after(DRAIN, shield=True):
+            await self.outbox.hand_over()
 
     async def _converse(self, websocket: WebSocket) -> None:
         codec = self.make_codec()

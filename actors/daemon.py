@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import structlog
 import trio
 
@@ -42,14 +43,22 @@ from wadm.settings import Settings
 log = structlog.get_logger("daemon")
 
 #: An actor that ran for a second was in order: its next crash is met with an immediate restart.
-BACKOFF = Backoff(minimum=0.1, maximum=10.0, reset_after=1.0)
+BACKOFF = Backoff(minimum=0.02, maximum=10.0, reset_after=1.0)
 INTENSITY = Intensity(restarts=20, period=10.0)
 
-#: Exchanges count connection attempts (300 in five minutes at Binance): only a stable minute forgives a failure.
-RECONNECT = Backoff(minimum=0.5, maximum=30.0, reset_after=60.0)
 
-#: A live connection is made again after so many seconds without a frame.
-QUIET_AFTER = 60.0
+
+@attrs.frozen
+class Reconnecting:
+    """How connections are kept. The defaults are for exchanges, which count attempts (300 in five minutes at
+    Binance): only a stable minute forgives a failure. ``quiet_after`` is how many seconds without a frame a
+    connection may have, None without limit.
+    """
+
+    backoff: Backoff = Backoff(minimum=0.5, maximum=30.0, reset_after=60.0)
+    breaker: BreakerPolicy = BreakerPolicy()
+    quiet_after: float | None = 60.0
+
 
 #: Who sends to whom. A cycle of full mailboxes would stand still for ever; it is refused at start-up.
 TOPOLOGY = Topology(
@@ -76,14 +85,14 @@ class Daemon:
         runtime: Runtime,
         stop_within: float,
         listener: Callable[[Event], None],
-        quiet_after: float | None,
+        reconnecting: Reconnecting,
     ) -> None:
         self.runtime = runtime
         self.queries = Queries(runtime)
         self._settings = settings
         self._stop_within = stop_within
         self._listener = listener
-        self._quiet_after = quiet_after or (None if runtime.plan.playback else QUIET_AFTER)
+        self._reconnecting = reconnecting
         self._failure: Mistake | None = None
         self.root = runtime.root = self._tree()
 
@@ -111,7 +120,7 @@ class Daemon:
             [
                 Supervisor("storage", self._storage(), intensity=INTENSITY, backoff=BACKOFF),
                 Supervisor("aggregators", self._aggregators(), intensity=INTENSITY, backoff=BACKOFF),
-                Supervisor("connections", self._connections(), intensity=INTENSITY, backoff=RECONNECT),
+                Supervisor("connections", self._connections(), intensity=INTENSITY, backoff=self._reconnecting.backoff),
                 Supervisor("services", [self._backfill()], intensity=INTENSITY, backoff=BACKOFF),
                 Supervisor("front", [self._front()], intensity=INTENSITY, backoff=BACKOFF),
             ],
@@ -149,7 +158,7 @@ class Daemon:
                 self._connection(planned).run,
                 restart=Restart.TRANSIENT if playback else Restart.PERMANENT,
                 shutdown_timeout=0,
-                breaker=BreakerPolicy(),
+                breaker=self._reconnecting.breaker,
                 kind="connection",
             )
 
@@ -172,7 +181,7 @@ class Daemon:
             gap_noticed=runtime.gap_noticed,
             grace=self._grace,
             playback=runtime.plan.playback,
-            quiet_after=self._quiet_after,
+            quiet_after=self._reconnecting.quiet_after,
         )
 
     def _backfill(self) -> ChildSpec:
@@ -216,13 +225,13 @@ async def open_daemon(
     stop_within: float = 30.0,
     parts: Parts | None = None,
     listener: Callable[[Event], None] = log_event,
-    quiet_after: float | None = None,
+    reconnecting: Reconnecting | None = None,
 ) -> AsyncIterator[Daemon]:
     """Open the data directory and put the daemon together; it runs when ``run`` is called.
 
-    ``listener`` hears what happens in the supervision tree; ``quiet_after`` is how many seconds without a
-    frame a connection may have (live: a minute; in playback without limit). Raises StorageError where the directory cannot
+    ``listener`` hears what happens in the supervision tree. Raises StorageError where the directory cannot
     be used or another daemon holds it.
     """
     async with open_runtime(settings, plan, directory, parts) as runtime:
-        yield Daemon(settings, runtime, stop_within, listener, quiet_after)
+        kept = reconnecting or (Reconnecting(quiet_after=None) if plan.playback else Reconnecting())
+        yield Daemon(settings, runtime, stop_within, listener, kept)

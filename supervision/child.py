@@ -114,17 +114,17 @@ class Child:
 
     async def _live(self, context: Context, scope: trio.CancelScope) -> None:
         error: Exception | None = None
+        request: BaseException | None = None
         try:
             with scope:
                 await self.spec.start(context)
         except BaseException as raised:
             error, request = _divide(raised)
             if request is not None:
-                self.lower(Goal.PAUSE)  # the whole supervisor is being cancelled, or the program ends
                 raise request from None
         finally:
-            if trio.current_effective_deadline() == -math.inf:
-                self.lower(Goal.PAUSE)
+            if request is not None or trio.current_effective_deadline() == -math.inf:
+                self.lower(Goal.PAUSE)  # the program ends, or the whole supervisor is being cancelled
             self._end(error)
 
     def _started(self, context: Context) -> None:
@@ -306,7 +306,7 @@ class Child:
     def park(self, now: float, until: float, why: str) -> None:
         """Wait without holding anybody up: for the back-off after a disconnect, or for the breaker."""
         news = self.state is not State.PARKED
-        self.state, self.due = State.PARKED, max(until, now)
+        self.state, self.due = State.PARKED, until
         if news:
             self._not_before = self.due if math.isfinite(self.due) else now
             self.owner.report(self, Happening.PARKED, why)

@@ -77,8 +77,8 @@ class Crew:
         return tuple(child.name for child in alive)
 
     def next_due(self, now: float) -> float:
-        """Return when to look again. What is overdue and has no task waits for a sibling, not for a time."""
-        dues = [child.due for child in self.children if child.alive or child.due > now]
+        """Return when to look again. What is overdue even now waits for a sibling, not for a time."""
+        dues = [child.due for child in self.children if child.due > now]
         return min([*dues, self._end_due if self._end_due > now else math.inf])
 
     def advance(self, nursery: trio.Nursery, now: float) -> None:

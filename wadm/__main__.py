@@ -25,14 +25,15 @@ def _foreign() -> str | None:
     return None
 
 
-def _quit(_signal: int, _frame: FrameType | None) -> None:
+def _quit(number: int, _frame: FrameType | None) -> None:
     """End at once, without a traceback: nothing is running yet, or everything has ended."""
-    os._exit(0 if sys.argv[1:2] and sys.argv[1] in _ENDLESS else 128 + signal.SIGINT)
+    os._exit(0 if sys.argv[1:2] and sys.argv[1] in _ENDLESS else 128 + number)
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    signal.signal(signal.SIGINT, _quit)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _quit)
     problem = _foreign()
     if problem:
         print(problem, file=sys.stderr)

@@ -1,7 +1,6 @@
 """``wadm drill``: a recording with faults and the same clean, compared to the last trade."""
 
 import argparse
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,8 @@ import msgspec
 import trio
 
 from actors import logs
-from actors.background import background
-from actors.cli import signals
 from actors.cli.playing import playing
-from actors.drill.drill import Drill, Toll, suffer
+from actors.drill.drill import Drill, Toll, interruptible
 from actors.drill.schedule import KINDS, KindError, read_kinds
 from actors.outcome import outcome
 from actors.playback.captures import bundled
@@ -85,19 +82,6 @@ def exchange_of(arguments: argparse.Namespace) -> str:
     return arguments.exchange or EXCHANGE
 
 
-async def interruptible(drill: Drill) -> Toll | None:
-    """Carry out the part with faults in a temporary data directory; None where it was interrupted."""
-    toll = None
-    with (
-        trio.CancelScope() as scope,
-        tempfile.TemporaryDirectory(prefix="wadm-drill-", ignore_cleanup_errors=True) as directory,
-    ):
-        async with background() as nursery:
-            await nursery.start(signals.watch, scope.cancel)
-            toll = await suffer(drill, Path(directory))
-    return toll
-
-
 async def _drill(drill: Drill) -> dict[str, Any] | None:
     began = time.perf_counter()
     toll = await interruptible(drill)
@@ -122,11 +106,7 @@ def report(drill: Drill, toll: Toll, clean: Mapping[str, Any], seconds: float) -
     return {
         "match": not differing and balanced and not toll.result["gaps"],
         "seed": drill.seed,
-        "faults": dict(sorted(toll.faults.items())),
-        "faults_total": toll.faults.total(),
-        "restarts": toll.restarts.total(),
-        "restarts_by_kind": dict(sorted(toll.restarts.items())),
-        "recovery_ms": toll.recovery_ms(),
+        **toll.account(),
         "ledger": toll.result["ledger"],
         "gaps": toll.result["gaps"],
         "symbols": toll.result["symbols"],

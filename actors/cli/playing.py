@@ -10,9 +10,8 @@ import attrs
 import trio
 
 import actors.front.front  # noqa: F401  # a second's import, which would fall into the playback otherwise
-from actors import plan
+from actors import plan, signals
 from actors.background import background
-from actors.cli import signals
 from actors.configuration import load_listing
 from actors.daemon import Daemon, open_daemon
 from actors.playback.player import parse_speed
@@ -89,8 +88,12 @@ async def playing(
             async with local_exchange(captures, exchange=exchange, speed=speed) as server:
                 settings = Settings(http=HttpSettings(port=port))
                 what = plan.recorded(exchange, server.url, server.rest_url, server.streams, load_listing())
-                async with open_daemon(settings, what, Path(directory), stop_within=1.5) as daemon:
-                    await nursery.start(run, daemon)
+                # The daemon's tasks end before its stores are closed, whatever ends the block.
+                async with (
+                    open_daemon(settings, what, Path(directory), stop_within=1.5) as daemon,
+                    background() as tasks,
+                ):
+                    await tasks.start(run, daemon)
                     running.set()
                     yield Playing(daemon, server, interrupted)
                     daemon.stop()

@@ -10,6 +10,7 @@ import trio
 
 from actors import logs
 from actors.cli.playing import playing, speed
+from actors.drill.drill import Drill, interruptible
 from actors.outcome import outcome
 from wadm.exchanges.registry import EXCHANGES
 from wadm.settings import LogSettings
@@ -23,6 +24,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--speed", default="max", type=speed, help="'max' (default), or how many times the recorded pace")
     parser.add_argument("--row-size", metavar="D", help="row size of the profiles (default: the tick)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty")
+    parser.add_argument("--chaos", type=int, metavar="SEED", help="with the faults of a drill of this seed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 
@@ -30,7 +32,8 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Replay and print the result; 130 where it was interrupted."""
     logs.configure(LogSettings(level="warning"))
-    came = trio.run(_replay, arguments, strict_exception_groups=True)
+    play = _replay if arguments.chaos is None else _suffer
+    came = trio.run(play, arguments, strict_exception_groups=True)
     if came is None:
         return 130
     if arguments.json:
@@ -55,6 +58,16 @@ async def _replay(arguments: argparse.Namespace) -> dict[str, Any] | None:
     return came
 
 
+async def _suffer(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Replay with faults, paced so that a thousand of them fit."""
+    drill = Drill(arguments.captures, arguments.exchange, arguments.chaos, row_size=arguments.row_size)
+    began = time.perf_counter()
+    toll = await interruptible(drill)
+    if toll is None:
+        return None
+    return {**toll.result, **toll.account(), "seconds": round(time.perf_counter() - began, 3)}
+
+
 def _print(came: dict[str, Any]) -> None:
     for key, numbers in came["symbols"].items():
         print(key)
@@ -65,4 +78,7 @@ def _print(came: dict[str, Any]) -> None:
         print(f"  {name:16} {value}")
     print(f"gaps               {len(came['gaps'])}")
     print(f"seconds            {came['seconds']}")
-    print(f"trades per second  {came['trades_per_second']}")
+    if "trades_per_second" in came:
+        print(f"trades per second  {came['trades_per_second']}")
+    for name, value in came.get("faults", {}).items():
+        print(f"{name:18} {value}")

@@ -6,9 +6,8 @@ from typing import Any
 
 import trio
 
-from actors import logs, plan
+from actors import logs, plan, signals
 from actors.background import background
-from actors.cli import signals
 from actors.configuration import load_listing, load_settings
 from actors.daemon import open_daemon
 

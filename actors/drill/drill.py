@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import tempfile
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -13,17 +14,17 @@ from typing import Any
 import attrs
 import trio
 
-from actors import stored
+from actors import signals, stored
 from actors.background import background
 from actors.drill import protocol, schedule
-from actors.playback import faults as playback_faults
 from actors.playback.capture import Capture, read_capture
+from actors.playback.faults import Fault
 from actors.playback.process import LocalExchange, local_exchange
 from wadm.exchanges import registry
 from wadm.mistakes import Mistake
 
 #: More faults are drawn than are asked for: some fall into moments in which there is nothing to hit.
-_SURPLUS = 1.25
+_SURPLUS = 1.4
 
 #: Seconds for a daemon under test to end when it is asked to.
 _PATIENCE = 20.0
@@ -56,6 +57,16 @@ class Toll:
     result: dict[str, Any] = attrs.field(factory=dict)
     on_disk: dict[str, Any] = attrs.field(factory=dict)
 
+    def account(self) -> dict[str, Any]:
+        """Return faults, restarts and recoveries as they are reported."""
+        return {
+            "faults": dict(sorted(self.faults.items())),
+            "faults_total": self.faults.total(),
+            "restarts": self.restarts.total(),
+            "restarts_by_kind": dict(sorted(self.restarts.items())),
+            "recovery_ms": self.recovery_ms(),
+        }
+
     def recovery_ms(self) -> dict[str, dict[str, float]]:
         """Return p50, p99 (nearest rank) and maximum of the milliseconds to serving again, by kind of actor."""
         return {
@@ -82,12 +93,25 @@ async def suffer(drill: Drill, directory: Path) -> Toll:
         return await Run(drill, exchange, course, directory).play()
 
 
+async def interruptible(drill: Drill) -> Toll | None:
+    """Carry out a drill in a temporary data directory; None where SIGINT or SIGTERM came."""
+    toll = None
+    with (
+        trio.CancelScope() as scope,
+        tempfile.TemporaryDirectory(prefix="wadm-drill-", ignore_cleanup_errors=True) as directory,
+    ):
+        async with background() as nursery:
+            await nursery.start(signals.watch, scope.cancel)
+            toll = await suffer(drill, Path(directory))
+    return toll
+
+
 @attrs.frozen
 class Course:
     """The faults of a drill laid onto the frames of its capture."""
 
     speed: float
-    exchange_faults: tuple[playback_faults.Fault, ...]
+    exchange_faults: tuple[Fault, ...]
     orders: dict[int, list[schedule.Fault]]
 
     @classmethod
@@ -100,12 +124,12 @@ class Course:
         drawn = schedule.draw(
             drill.seed, drill.kinds, seconds, int(drill.count * _SURPLUS), _targets(drill.exchange, capture)
         )
-        exchange: dict[int, playback_faults.Fault] = {}
+        exchange: dict[int, Fault] = {}
         orders: dict[int, list[schedule.Fault]] = defaultdict(list)
         for fault in drawn:
             frame = min(bisect_left(times, first + int(fault.at * speed * 1e9)), len(times) - 1)
             if fault.kind in schedule.EXCHANGE_KINDS:
-                exchange[frame] = playback_faults.Fault(frame, fault.kind, fault.seconds)
+                exchange[frame] = Fault(frame, fault.kind, fault.seconds)
             else:
                 orders[frame].append(fault)
         return cls(speed, tuple(exchange[frame] for frame in sorted(exchange)), dict(orders))
@@ -161,9 +185,10 @@ class Run:
                     await self._ready.wait()
                     if not first:
                         self.toll.recoveries["daemon"].append(round((trio.current_time() - began) * 1e3, 3))
-                    async with background() as waiting:
+                    async with trio.open_nursery() as waiting:
                         waiting.start_soon(self._until_killed, waiting.cancel_scope)
                         await self._complete.wait()
+                        waiting.cancel_scope.cancel()
         self.toll.faults.update(self.exchange.faults)
         self.toll.on_disk = await trio.to_thread.run_sync(stored.summaries, self.directory, self.drill.row_size)
         return self.toll

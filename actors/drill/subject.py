@@ -17,16 +17,20 @@ import trio
 from actors import logs, plan
 from actors.background import background
 from actors.configuration import load_listing
-from actors.daemon import Daemon, open_daemon
+from actors.daemon import Daemon, Reconnecting, open_daemon
 from actors.drill import protocol
 from actors.drill.chaos import SlowMailbox, TightJournal
 from actors.outcome import outcome
 from actors.runtime import Parts
-from supervision import Event, Happening
+from supervision import Backoff, BreakerPolicy, Event, Happening
 from wadm.settings import HttpSettings, LogSettings, Settings
 
-#: Seconds without a frame after which a connection is made again: playback is never that calm for long.
-QUIET_AFTER = 1.0
+#: The local exchange forgives any number of attempts, and is never calm for a second.
+RECONNECTING = Reconnecting(
+    Backoff(minimum=0.05, maximum=0.2, reset_after=0.5),
+    BreakerPolicy(window=50, minimum_calls=50, failure_rate=1.0, open_seconds=0.5),
+    quiet_after=1.0,
+)
 
 #: Seconds between two looks at whether a connection that went down is served again.
 _LOOK = 0.002
@@ -48,7 +52,7 @@ class Subject:
             directory,
             parts=Parts(SlowMailbox, TightJournal),
             listener=self.hear,
-            quiet_after=QUIET_AFTER,
+            reconnecting=RECONNECTING,
         ) as self.daemon:
             async with background() as nursery:
                 await nursery.start(self.daemon.run)

@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-after", type=int, metavar="N", help="streams to wait for (default: all)")
     parser.add_argument("--ping-interval", type=float, metavar="S", help="seconds (default: the exchange's)")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong, and when: a JSON list")
-    parser.add_argument("--marks", type=Path, metavar="FILE", help="frames to tell of: a JSON list of indexes")
+    parser.add_argument(
+        "--marks", type=Path, metavar="FILE", help="frames to tell of: a JSON list of indexes"
+    )
     return parser
 
 

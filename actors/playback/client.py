@@ -34,6 +34,8 @@ async def serve_client(
             await _serve_websocket(SharedWire(transport, caller.received), dialect, player, ping_interval)
         elif desk is not None:
             await desk.serve(caller, request)
+    except trio.BrokenResourceError:
+        pass  # the client is gone
     finally:
         await trio.aclose_forcefully(transport)
 
@@ -98,6 +100,8 @@ class _Client:
         """Close after the last frame, in-band: the client then knows that it has all that was sent before."""
         await self._player.finished.wait()
         await self._answered.wait()
+        if self._seat.outbox.to_be_cut:
+            return
         await self._seat.outbox.flushed()
         self._closing = True
         await self._connection.aclose(NORMAL_CLOSURE, END_OF_CAPTURE)

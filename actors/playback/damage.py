@@ -1,5 +1,6 @@
 """Damaged copies of messages: still UTF-8, no longer what the exchange meant. Pure."""
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -30,8 +31,8 @@ def _truncated(text: bytes, _turn: int) -> bytes:
 
 def _flipped(text: bytes, turn: int) -> bytes:
     """Flip a bit, so that it is not JSON any more."""
-    places = [place for place in range(len(text)) if text.startswith(b'":', place)]
-    place = places[turn % len(places)] + 1 if places else 0
+    colons = [match.end() - 1 for match in re.finditer(b'":', text)]
+    place = colons[turn % len(colons)] if colons else 0
     flipped = _flip(text, place)
     return _flip(text, 0) if _is_json(flipped) else flipped
 
@@ -58,9 +59,7 @@ def _mistyped(text: bytes, turn: int) -> bytes:
     return _changed(text, turn, lambda fields, name: fields.update({name: msgspec.Raw(b"{}")}))
 
 
-def _changed(
-    text: bytes, turn: int, change: Callable[[dict[str, msgspec.Raw], str], object]
-) -> bytes:
+def _changed(text: bytes, turn: int, change: Callable[[dict[str, msgspec.Raw], str], object]) -> bytes:
     """Change an essential field of the payload; cut a message that has no fields."""
     try:
         message = _fields.decode(text)

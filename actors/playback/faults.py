@@ -3,17 +3,21 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import attrs
 import msgspec
 
 from wadm.mistakes import Mistake
 
-Kind = Literal["disconnect", "silence", "malformed", "duplicate", "reorder"]
-
-#: All kinds. Of several on one frame they strike in this order; after the first two nobody is left to be struck.
-KINDS: tuple[Kind, ...] = get_args(Kind)
+#: All kinds, in the order in which several strike one frame; after the first two nobody is left to be struck.
+KINDS = (DISCONNECT, SILENCE, MALFORMED, DUPLICATE, REORDER) = (
+    "disconnect",
+    "silence",
+    "malformed",
+    "duplicate",
+    "reorder",
+)
 
 T = TypeVar("T")
 
@@ -36,28 +40,32 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     at: int
-    kind: Kind
+    kind: str
     seconds: float = 0.0
 
 
 class Struck(msgspec.Struct, frozen=True):
     """A fault that fell due; ``missed`` where it concerned nobody or the frame could not be struck so."""
 
-    kind: Kind
+    kind: str
     frame: int
     missed: bool = False
 
 
 @attrs.frozen
 class Script:
-    """What is done to a playback: faults, and marks, the frames that are told of when they were handed out."""
+    """What is done to a playback: faults, and marks: frames to tell of when they were handed out."""
 
     faults: tuple[Fault, ...] = ()
     marks: frozenset[int] = frozenset()
 
     def check(self, frames: int) -> None:
-        """Raise FaultsError where a fault or a mark is not on one of so many frames."""
+        """Raise FaultsError where a fault or a mark cannot be played on so many frames."""
         for fault in self.faults:
+            if fault.kind not in KINDS:
+                raise FaultsError(
+                    f"the fault at {fault.at} is {fault.kind!r}: expected one of {', '.join(KINDS)}"
+                )
             _check_index(f"the {fault.kind}", fault.at, frames)
             if not 0 <= fault.seconds < math.inf:
                 raise FaultsError(
@@ -75,7 +83,7 @@ class Script:
 
     def followers(self, streams: Sequence[str]) -> dict[int, int]:
         """Map each frame to be reordered to the next one of its stream, where there is one."""
-        reordered = {fault.at for fault in self.faults if fault.kind == "reorder"}
+        reordered = {fault.at for fault in self.faults if fault.kind == REORDER}
         found: dict[int, int] = {}
         later: dict[str, int] = {}
         for index in reversed(range(len(streams) if reordered else 0)):
@@ -91,7 +99,7 @@ def _check_index(what: str, index: int, frames: int) -> None:
 
 
 def cuts(frames: int, alone: Iterable[int], ends: Iterable[int]) -> list[int]:
-    """Return, ascending, where batches must end so that some frames are alone and others the last of theirs."""
+    """Return, ascending, where batches must end for frames to be alone, or the last of theirs."""
     found = {frames, *(index + 1 for index in ends)}
     for index in alone:
         found |= {index, index + 1}

@@ -11,7 +11,17 @@ from actors.framing import text_frame
 from actors.playback.capture import Capture, Frame
 from actors.playback.damage import damage, is_extra
 from actors.playback.dialect import Session
-from actors.playback.faults import Fault, Kind, Script, Struck, cuts
+from actors.playback.faults import (
+    DISCONNECT,
+    DUPLICATE,
+    MALFORMED,
+    REORDER,
+    SILENCE,
+    Fault,
+    Script,
+    Struck,
+    cuts,
+)
 from actors.playback.wire import Outbox
 
 #: Frames handed out at a time: enough for one write of some 64 KB.
@@ -31,7 +41,7 @@ def parse_speed(text: str) -> float:
 
 @attrs.frozen
 class Played:
-    """What a playback came to: ``lost`` frames were sent to nobody, for want of subscriptions or by faults."""
+    """What a playback came to: ``lost`` frames were sent to nobody: not subscribed to, or faults."""
 
     frames: int
     lost: int
@@ -72,7 +82,7 @@ class Player:
         speed: float,
         start_after: int | None = None,
         script: Script = Script(),  # noqa: B008  # it cannot change
-        observer: Observer = Observer(),  # noqa: B008  # it cannot change
+        observer: Observer = Observer(),
     ) -> None:
         script.check(len(capture.frames))
         self.finished = trio.Event()
@@ -178,16 +188,16 @@ class Player:
         """Hand out a frame that faults fall on, or that another one was kept back for."""
         stream = self._frames[at].stream
         seats = [seat for seat in self._seats if seat.takes(stream)]
-        kinds: set[Kind] = set()
+        kinds: set[str] = set()
         for fault in self._faults.get(at, ()):
-            possible = fault.kind not in kinds and (fault.kind != "reorder" or at in self._followers)
+            possible = fault.kind not in kinds and (fault.kind != REORDER or at in self._followers)
             self._observer.struck(Struck(fault.kind, at, missed=not (seats and possible)))
             if seats and possible:
                 kinds.add(fault.kind)
                 seats = self._strike(fault, seats)
         for seat in seats:
             sent = self._copies(at, seat.session.render, kinds)
-            if "reorder" in kinds:
+            if REORDER in kinds:
                 seat.kept_back[self._followers[at]] = sent
                 sent = []
             seat.outbox.put(sent + seat.kept_back.pop(at, []))
@@ -195,24 +205,24 @@ class Player:
 
     def _strike(self, fault: Fault, seats: list[Seat]) -> list[Seat]:
         """Cut or silence clients, where the fault says so; return those that are left."""
-        if fault.kind not in ("disconnect", "silence"):
+        if fault.kind not in (DISCONNECT, SILENCE):
             return seats
         for seat in seats:
-            if fault.kind == "silence":
+            if fault.kind == SILENCE:
                 seat.outbox.silence(fault.seconds)
             else:
                 seat.outbox.cut(reset=fault.at % 2 == 1)
                 self._seats.remove(seat)
         return []
 
-    def _copies(self, at: int, render: Callable[[Frame], bytes], kinds: Set[Kind]) -> list[bytes]:
+    def _copies(self, at: int, render: Callable[[Frame], bytes], kinds: Set[str]) -> list[bytes]:
         """Return what is sent for a frame: it or what has become of it."""
         good = self._write(render)[at]
         copies = [good]
-        if "malformed" in kinds:
+        if MALFORMED in kinds:
             bad = text_frame(damage(render(self._frames[at]), at))
             copies = [good, bad] if is_extra(at) else [bad]
-        return copies * (2 if "duplicate" in kinds else 1)
+        return copies * (2 if DUPLICATE in kinds else 1)
 
     def _write(self, render: Callable[[Frame], bytes]) -> list[bytes]:
         """Return all frames as WebSocket frames; made once for each way of writing them."""

@@ -1,10 +1,13 @@
 """The local exchange server as a child process, for the length of a block."""
 
+import math
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -12,6 +15,7 @@ import msgspec
 import trio
 
 from actors.background import background
+from actors.playback.faults import Fault, Struck
 from actors.playback.player import Played
 from wadm.mistakes import Mistake
 
@@ -30,6 +34,11 @@ class LocalExchange:
     port: int
     #: The streams of the capture; playback begins when they are subscribed.
     streams: tuple[str, ...]
+    #: The marked frames that were handed out, as they are; it ends with the playback.
+    marks: trio.MemoryReceiveChannel[int]
+    #: The faults that struck somebody, by kind, and those that struck nobody.
+    faults: Counter[str] = attrs.field(factory=Counter)
+    missed: Counter[str] = attrs.field(factory=Counter)
     #: Set once everything was sent; ``played`` has the figures then.
     done: trio.Event = attrs.field(factory=trio.Event)
     played: Played | None = None
@@ -52,6 +61,9 @@ class _Event(msgspec.Struct):
     frames: int = 0
     lost: int = 0
     seconds: float = 0.0
+    kind: str = ""
+    frame: int = 0
+    missed: bool = False
 
 
 @asynccontextmanager
@@ -62,12 +74,16 @@ async def local_exchange(
     speed: float | str = "max",
     start_after: int | None = None,
     ping_interval: float | None = None,
+    faults: Sequence[Fault] = (),
+    marks: Sequence[int] = (),
+    on_fault: Callable[[Struck], object] = lambda _: None,
 ) -> AsyncIterator[LocalExchange]:
     """Start a server that plays ``captures`` as ``exchange`` does; end it with the block, within a second.
 
     ``speed`` is "max" or how many times the recorded pace; playback begins once ``start_after`` streams
-    (all, by default) are subscribed. Raises LocalExchangeError where the server cannot start, and in the
-    middle of the block where it dies.
+    (all, by default) are subscribed. ``faults`` are done to it, and ``on_fault`` called for each that fell
+    due; ``marks`` are the frames to tell of. Raises LocalExchangeError where the server cannot start, and in
+    the middle of the block where it dies.
     """
     command = [sys.executable, "-P", "-m", "actors.playback", *map(str, captures)]
     command += ["--exchange", exchange, "--speed", str(speed)]
@@ -75,6 +91,15 @@ async def local_exchange(
         command += ["--start-after", str(start_after)]
     if ping_interval is not None:
         command += ["--ping-interval", str(ping_interval)]
+    with _script(faults, marks) as options:
+        async with _running([*command, *options], on_fault) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _running(
+    command: Sequence[str], on_fault: Callable[[Struck], object]
+) -> AsyncIterator[LocalExchange]:
     process = await trio.lowlevel.open_process(
         command,
         stdin=subprocess.PIPE,
@@ -85,10 +110,26 @@ async def local_exchange(
     )
     try:
         async with background() as nursery:
-            yield await nursery.start(_follow, process)
+            yield await nursery.start(_follow, process, on_fault)
     finally:
         with trio.CancelScope(shield=True):
             await _end(process)
+
+
+@contextmanager
+def _script(faults: Sequence[Fault], marks: Sequence[int]) -> Iterator[list[str]]:
+    """Write faults and marks into files for the length of the block; yield the options that name them."""
+    scripts = {"--faults": list(faults), "--marks": list(marks)}
+    if not any(scripts.values()):
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="wadm-playback-") as directory:
+        options = []
+        for option, script in scripts.items():
+            path = Path(directory, option.strip("-"))
+            path.write_bytes(msgspec.json.encode(script))
+            options += [option, str(path)]
+        yield options
 
 
 def _environment() -> dict[str, str]:
@@ -98,26 +139,51 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (here, inherited)))}
 
 
-async def _follow(process: trio.Process, *, task_status: trio.TaskStatus[LocalExchange]) -> None:
+async def _follow(
+    process: trio.Process,
+    on_fault: Callable[[Struck], object],
+    *,
+    task_status: trio.TaskStatus[LocalExchange],
+) -> None:
     """Listen to what the server tells. Raises LocalExchangeError when it ends."""
     assert process.stdout is not None
     assert process.stderr is not None
     complaints = _LastLine()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(complaints.read, process.stderr)
-        exchange: LocalExchange | None = None
-        async for line in _lines(process.stdout):
-            told = msgspec.json.decode(line, type=_Event)
-            if told.event == "listening":
-                exchange = LocalExchange(told.port, told.streams)
+    passed, marks = trio.open_memory_channel[int](math.inf)
+    with passed:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(complaints.read, process.stderr)
+            lines = _lines(process.stdout)
+            async for line in lines:
+                told = msgspec.json.decode(line, type=_Event)
+                exchange = LocalExchange(told.port, told.streams, marks)
                 task_status.started(exchange)
-            elif exchange is not None:
-                exchange.played = Played(told.frames, told.lost, told.seconds)
-                exchange.done.set()
+                break
+            async for line in lines:
+                _hear(msgspec.json.decode(line, type=_Event), exchange, passed, on_fault)
     status = await process.wait()
     if status == 2:
         raise LocalExchangeError(complaints.text)
     raise LocalExchangeError(f"the local exchange server died with exit status {status}: {complaints.text}")
+
+
+def _hear(
+    told: _Event,
+    exchange: LocalExchange,
+    passed: trio.MemorySendChannel[int],
+    on_fault: Callable[[Struck], object],
+) -> None:
+    match told.event:
+        case "fault":
+            (exchange.missed if told.missed else exchange.faults)[told.kind] += 1
+            on_fault(Struck(told.kind, told.frame, told.missed))
+        case "mark":
+            with suppress(trio.BrokenResourceError):  # nobody wants to know
+                passed.send_nowait(told.frame)
+        case "done":
+            exchange.played = Played(told.frames, told.lost, told.seconds)
+            passed.close()
+            exchange.done.set()
 
 
 async def _lines(stream: trio.abc.ReceiveStream) -> AsyncGenerator[bytes, None]:

@@ -11,8 +11,6 @@ from actors.playback.dialect import Reply, RestService
 #: Frames read at a time before playback gets its turn: a few milliseconds' work.
 SLICE = 2048
 
-_GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
-
 
 class Caller:
     """A client's connection as HTTP: one request after the other."""

@@ -24,10 +24,14 @@ class SharedWire(trio.abc.Stream):
         """Keep back for a while what the WebSocket library sends."""
         self._silent_until = trio.current_time() + seconds
 
+    async def silence_over(self) -> None:
+        """Wait until something may be sent."""
+        await trio.sleep_until(self._silent_until)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send what the WebSocket library has to say; later, where there is silence."""
-        while self.silent:
-            await trio.sleep_until(self._silent_until)
+        if self.silent:
+            await self.silence_over()
         await self.send_frames(data)
 
     async def send_frames(self, data: bytes | bytearray | memoryview) -> None:
@@ -68,6 +72,7 @@ class Outbox:
         self._wire = wire
         self._limit = limit
         self._frames: list[bytes] = []
+        self._kept: list[bytes] = []  # until a silence is over
         self._bytes = 0
         self._gone = False
         self._reset: bool | None = None
@@ -77,15 +82,15 @@ class Outbox:
     async def run(self) -> None:
         """Send what is put in, until the client is gone or the connection is to be cut."""
         try:
-            while self._frames or self._reset is None:
-                if not self._frames:
+            while self._frames or self._kept or self._reset is None:
+                if self._frames:
+                    await self._send()
+                elif self._kept:
+                    await self._wire.silence_over()
+                    self._frames, self._kept = self._kept, []
+                else:
                     self._added = trio.Event()
                     await self._added.wait()
-                frames, self._frames = self._frames, []
-                data = b"".join(frames)
-                await self._wire.send_frames(data)
-                self._bytes -= len(data)
-                self._sent.set()
             await self._wire.cut(reset=self._reset)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
@@ -93,9 +98,19 @@ class Outbox:
             self._gone = True
             self._sent.set()
 
+    async def _send(self) -> None:
+        frames, self._frames = self._frames, []
+        data = b"".join(frames)
+        await self._wire.send_frames(data)
+        self._bytes -= len(data)
+        self._sent.set()
+
     def put(self, frames: list[bytes]) -> None:
         """Add whole frames."""
-        self._frames += frames
+        if self._kept or self.silent:
+            self._kept += frames
+        else:
+            self._frames += frames
         self._bytes += sum(map(len, frames))
         self._added.set()
 
@@ -107,6 +122,11 @@ class Outbox:
     def silence(self, seconds: float) -> None:
         """Let nothing follow, for a while, on what was put in so far."""
         self._wire.silence(seconds)
+
+    @property
+    def to_be_cut(self) -> bool:
+        """Whether the connection ends without a closing frame."""
+        return self._reset is not None
 
     def cut(self, *, reset: bool) -> None:
         """End the connection after what was put in so far, without a closing frame."""

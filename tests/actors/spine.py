@@ -4,7 +4,6 @@ Run as a program it is the victim of a SIGKILL: see ``main``.
 """
 
 import gzip
-import math
 import os
 import random
 import signal
@@ -20,14 +19,16 @@ import trio
 
 from actors.aggregator import Aggregator
 from actors.connection import END_OF_CAPTURE, Connection
-from actors.messages import EndOfCapture
+from actors.messages import EndOfCapture, WindowAnswer, WindowQuery
 from actors.plan import Plan, PlannedConnection
 from actors.runtime import Runtime, open_runtime
+from actors.storage.journal_view import JournalView
 from actors.websocket import ConnectionLost, Frames
-from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor
-from wadm.bar import Bar
+from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor, ask
+from wadm.bar import Bar, merge
 from wadm.exchanges import registry
-from wadm.market import MINUTE, SECOND, Instrument
+from wadm.ledger import Ledger
+from wadm.market import MINUTE, SECOND, Instrument, TradeId, Trades
 from wadm.series import BarSeries
 from wadm.settings import Settings
 
@@ -67,6 +68,7 @@ class FakeSocket:
     close_code: int | None = None
     close_reason: str = ""
     sent: list[str] = attrs.field(factory=list)
+    greeted: bool = False
 
     async def send(self, text: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -74,12 +76,21 @@ class FakeSocket:
             raise ConnectionLost("the server hung up", 1006)
         self.sent.append(text)
 
-    async def runs(self) -> AsyncIterator[Frames]:
-        async for run in self.exchange.serve():
-            yield run
+    def runs(self) -> "FakeSocket":
+        return self
+
+    def __aiter__(self) -> "FakeSocket":
+        return self
+
+    async def __anext__(self) -> Frames:
+        run = await self.exchange.next_run(first=not self.greeted)
+        self.greeted = True
+        if run is not None:
+            return run
         self.close_code, self.close_reason = self.exchange.ends_with
-        if self.close_code != 1000:
-            raise ConnectionLost(self.close_reason, self.close_code)
+        if self.close_code == 1000:
+            raise StopAsyncIteration
+        raise ConnectionLost(self.close_reason, self.close_code)
 
 
 @attrs.define(eq=False)
@@ -93,6 +104,7 @@ class FakeExchange:
     hold: trio.Event | None = None  # what it waits for once it has given everything
     pause: Callable[[], float] = lambda: 0.0
     deaf: bool = False
+    fatal: int | None = None  # the frame that its process does not survive
     position: int = 0
     repeated: int = 0
     sockets: list[FakeSocket] = attrs.field(factory=list)
@@ -106,20 +118,22 @@ class FakeExchange:
         self.sockets.append(FakeSocket(self))
         yield self.sockets[-1]
 
-    async def serve(self) -> AsyncIterator[Frames]:
-        if not self.position:
-            yield self._run([b'{"result":null,"id":1}'])
-        while self.position < len(self.frames):
-            await trio.sleep(self.pause())
-            run = self.frames[self.position : self.position + self.sizes()]
-            # Whoever is killed at an await has not been given it.
-            self.position += len(run)
-            yield self._run(list(run))
-        if self.hold is not None:
+    async def next_run(self, *, first: bool) -> Frames | None:
+        """Return an acknowledgement, then what comes next. Whoever is killed meanwhile was given nothing."""
+        await trio.sleep(self.pause())
+        if first:
+            return _run([b'{"result":null,"id":1}'])
+        if self.position == len(self.frames) and self.hold is not None:
             await self.hold.wait()
+        run = self.frames[self.position : self.position + self.sizes()]
+        self.position += len(run)
+        if self.fatal is not None and self.position >= self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return _run(list(run)) if run else None
 
-    def _run(self, frames: list[bytes]) -> Frames:
-        return Frames(frames, time.time_ns() // 1000, time.perf_counter())
+
+def _run(frames: list[bytes]) -> Frames:
+    return Frames(frames, time.time_ns() // 1000, time.perf_counter())
 
 
 # --- the actors ---
@@ -151,6 +165,15 @@ class Spine:
             market_time = runtime.connections[CONNECTION].market_time
             await runtime.aggregators[key].put(EndOfCapture(market_time))
         await runtime.complete()
+
+    async def everything(self, key: str) -> WindowAnswer:
+        """Ask an aggregator for all it has."""
+        answer: WindowAnswer = await ask(self.runtime.aggregators[key], WindowQuery(), deadline=10.0)
+        return answer
+
+    @staticmethod
+    def merged(bars: Sequence[Bar]) -> Bar:
+        return merge(bars, bars[0].start, bars[-1].end)
 
     def bars(self, key: str) -> list[Bar]:
         closed = self.runtime.symbols[key].closed
@@ -216,29 +239,43 @@ def _tree(runtime: Runtime, connection: Connection | None) -> Iterator[Superviso
         yield Supervisor("connections", [spec], **often)  # type: ignore[arg-type]
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once something holds that no event tells of."""
+    while not holds():  # noqa: ASYNC110
+        await trio.sleep(0.0005)
+
+
+def seeds(count: int) -> list[int]:
+    """Return new seeds, which stand in the names of the tests; WADM_SEED repeats one."""
+    given = os.environ.get("WADM_SEED")
+    return [int(given)] if given else [random.SystemRandom().randrange(10**6) for _ in range(count)]
+
+
 # --- what must come of it ---
 
 
 def folded(frames: Sequence[bytes], market_time: int | None = None) -> dict[str, list[Bar]]:
     """Return the bars that one undisturbed fold of the frames makes, by symbol key."""
-    ledger, found = registry.find("binance"), {}
-    from wadm.ledger import Ledger
-
-    codec = ledger.codec({one.symbol: one for one in (BITCOIN, ETHER)}, ledger.positions(), Ledger())
+    binance = registry.find("binance")
+    codec = binance.codec({one.symbol: one for one in (BITCOIN, ETHER)}, binance.positions(), Ledger())
     series = {one.key: BarSeries() for one in (BITCOIN, ETHER)}
     newest = 0
     for event in codec.receive(frames, 0):
-        if hasattr(event, "times"):
+        if isinstance(event, Trades):
             series[event.key].fold(event)
             newest = max(newest, *event.times)
-    for key, one in series.items():
-        found[key] = one.finish(newest if market_time is None else market_time)
-    return found
+    until = newest if market_time is None else market_time
+    return {key: one.finish(until) for key, one in series.items()}
 
 
-def plainly(bar: Bar) -> Bar:
-    """Return a bar without what depends on when it was closed."""
-    return attrs.evolve(bar, revision=0)
+def plainly(bars: Sequence[Bar]) -> list[Bar]:
+    """Return bars without what depends on when they were closed."""
+    return [attrs.evolve(bar, revision=0) for bar in bars]
+
+
+def journalled(journal: JournalView, symbol: str) -> list[TradeId]:
+    """Return the ids of all trades of a symbol that the journal keeps, in its order."""
+    return [number for run in journal.trades("binance", symbol, 0, 1 << 62) for number in run.ids]
 
 
 def minute(at: int) -> int:
@@ -252,14 +289,9 @@ async def _victim(directory: Path, seed: int) -> None:
     chance = random.Random(seed)
     frames = recorded(6_000)
     exchange = FakeExchange(frames, sizes=lambda: chance.randint(1, 60), pause=lambda: 0.0005)
-    async with spine(directory, exchange) as running:
-        fatal = chance.randint(len(frames) // 4, len(frames) * 3 // 4)
-        while exchange.position < fatal:
-            await trio.sleep(0)
-        await trio.sleep(chance.random() * 0.02)
-        print(exchange.position, len(running.runtime.symbols), flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-        await trio.sleep(math.inf)
+    exchange.fatal = chance.randint(len(frames) // 4, len(frames) * 3 // 4)
+    async with spine(directory, exchange):
+        await trio.sleep_forever()
 
 
 def main() -> None:

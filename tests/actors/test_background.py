@@ -1,5 +1,7 @@
 """A block's exceptions leave as they are, and a task's crash is not lost."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 import trio.testing
@@ -26,29 +28,36 @@ async def test_tasks_end_with_the_block() -> None:
     assert ended.is_set()
 
 
+async def _fail(task: Callable[[], Awaitable[None]]) -> None:
+    async with background() as nursery:
+        nursery.start_soon(task)
+        raise KeyError
+
+
+async def _wait(task: Callable[[], Awaitable[None]], *, then_fail: bool) -> None:
+    async with background() as nursery:
+        nursery.start_soon(task)
+        try:
+            await trio.sleep_forever()
+        finally:
+            if then_fail:
+                raise KeyError
+
+
 async def test_the_blocks_exception_leaves_bare() -> None:
     with pytest.raises(KeyError):
-        async with background() as nursery:
-            nursery.start_soon(trio.sleep_forever)
-            raise KeyError
+        await _fail(trio.sleep_forever)
 
 
 async def test_a_crash_behind_the_block_leaves_bare_and_ends_the_block() -> None:
     with pytest.raises(ZeroDivisionError):
-        async with background() as nursery:
-            nursery.start_soon(_crash)
-            await trio.sleep_forever()
+        await _wait(_crash, then_fail=False)
 
 
 async def test_a_block_that_fails_on_its_own_takes_the_crash_along() -> None:
     with pytest.raises(BaseExceptionGroup) as both:
-        async with background() as nursery:
-            nursery.start_soon(_crash)
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise KeyError
-    assert both.group_contains(KeyError)
+        await _wait(_crash, then_fail=True)
+    assert both.group_contains(KeyError, depth=1)
     assert both.group_contains(ZeroDivisionError)
 
 
@@ -62,8 +71,7 @@ async def test_cancellation_reaches_the_scope_around_it() -> None:
 
 
 async def test_the_blocks_exception_outlives_a_cancellation() -> None:
-    with pytest.raises(KeyError), trio.CancelScope() as scope:
-        async with background() as nursery:
-            nursery.start_soon(trio.sleep_forever)
-            scope.cancel()
-            raise KeyError
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.raises(KeyError):
+            await _fail(trio.sleep_forever)

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from wadm.latency import Latency
 from wadm.settings import LogSettings
 
 #: Name and unit of a figure -> how a round's result gives it.
-FIGURES = {
+FIGURES: dict[str, Callable[[dict[str, Any]], float]] = {
     "trades/s": lambda result: result["trades"] / result["seconds"],
     "frames/s": lambda result: result["frames"] / result["seconds"],
     "CPU µs/trade": lambda result: 1e6 * result["cpu"] / result["trades"],

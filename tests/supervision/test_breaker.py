@@ -141,6 +141,16 @@ def test_a_report_of_a_call_begun_before_is_no_probe():
     assert breaker.state is CLOSED
 
 
+def test_a_cancelled_call_begun_before_frees_no_probe():
+    breaker = Breaker(BreakerPolicy(window=4, minimum_calls=2, open_seconds=10))
+    early = breaker.acquire(0)
+    fail(breaker, 0, 2)
+    breaker.acquire(10)
+    early.cancelled()
+    with pytest.raises(BreakerOpen):
+        breaker.acquire(11)
+
+
 def test_a_permit_is_settled_once():
     permit = Breaker(BreakerPolicy()).acquire(0)
     permit.succeeded(0, 0)

@@ -286,3 +286,16 @@ async def test_letters_hear_that_they_are_dropped(autojump_clock):
 def test_bad_mailboxes_are_refused_by_name(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         Mailbox("m", **arguments)
+
+
+async def test_a_run_makes_room_for_as_many_senders(autojump_clock):
+    mailbox = Mailbox("m", 3)
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(mailbox.put, number)
+            await wait_all_tasks_blocked()
+        assert await mailbox.receive_run(3) == [0, 1, 2]
+        assert mailbox.statistics().depth == 3
+        mailbox.ack()
+        assert await mailbox.receive_run(8) == [3, 4, 5]
+        assert list(mailbox.pending()) == [3, 4, 5, 6, 7]

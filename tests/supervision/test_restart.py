@@ -78,3 +78,8 @@ def test_only_disconnects_are_disconnects(error, expected):
 def test_wrong_values_are_refused_by_name(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_a_restart_counts_for_exactly_one_period():
+    budget = Budget(Intensity(1, 10))
+    assert [budget.spend(now) for now in (0, 9.9, 10, 19.9, 20)] == [True, False, True, False, True]

@@ -168,6 +168,10 @@ async def test_a_stuck_child_restarts_when_it_has_ended_at_last(autojump_clock, 
         await trio.sleep(15)
         assert status_of(root, "a").state is State.RUNNING
         assert status_of(root, "a").incarnation == 2
+        began = trio.current_time()
+        with pytest.raises(Stuck):
+            await root.stop_child("a")
+        assert trio.current_time() - began == 5
     assert mailbox.closed
 
 
@@ -425,3 +429,104 @@ async def test_a_stop_during_start_up_lets_whoever_waits_for_it_go_on(autojump_c
         await wait_all_tasks_blocked()
         root.stop()
     assert trio.current_time() == 1
+
+
+async def test_what_crashes_before_its_turn_is_restarted_for_those_that_still_drain(autojump_clock, running):
+    work, store, stored = Mailbox("work", 10), Mailbox("store", 1), []
+
+    async def writer(context):
+        context.started()
+        async for message in context.mailbox:
+            stored.append(message)  # noqa: PERF401 - one by one, since a kill may come between
+
+    async def worker(context):
+        context.started()
+        async for message in context.mailbox:
+            await trio.sleep(1)
+            await store.put(message)
+
+    storage = Supervisor("storage", [ChildSpec("writer", writer, mailbox=store)], backoff=EXACT)
+    children = [storage, ChildSpec("worker", worker, mailbox=work, shutdown_timeout=20)]
+    root = Supervisor("root", children)
+    async with running(root):
+        for number in range(10):
+            await work.put(number)
+        root.stop()
+        await trio.sleep(2.5)
+        assert root.kill("storage/writer")
+        await trio.sleep(2)
+        assert root.kill("storage")
+    assert stored == list(range(10))
+    assert trio.current_time() == 10
+
+
+async def test_a_child_waiting_for_its_turn_to_be_stopped_is_not_restarted(autojump_clock, running):
+    starts = []
+
+    async def broken(context):
+        starts.append(context.now())
+        context.started()
+        if len(starts) == 3:
+            await context.stopping.wait()
+        raise ValueError
+
+    children = [ChildSpec("broken", broken), ChildSpec("slow", stubborn(0), shutdown_timeout=20)]
+    root = Supervisor("root", children, backoff=EXACT)
+    async with running(root) as nursery:
+        await wait_all_tasks_blocked()
+        nursery.start_soon(root.stop_child, "slow")
+        nursery.start_soon(root.stop_child, "broken")
+        await trio.sleep(30)
+        assert root.snapshot().children == ()
+    assert starts == [0, 0]
+
+
+async def test_nobody_waits_for_ever_for_a_child_of_a_cancelled_supervisor(autojump_clock):
+    async def broken(context):
+        context.started()
+        await trio.lowlevel.checkpoint()
+        raise ValueError
+
+    children = [ChildSpec("broken", broken), ChildSpec("slow", stubborn(0), shutdown_timeout=20)]
+    sub = Supervisor("sub", children, backoff=EXACT)
+    root = Supervisor("root", [sub])
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(5):
+            async with trio.open_nursery() as inner:
+                inner.start_soon(root.run)
+                await wait_all_tasks_blocked()
+                nursery.start_soon(sub.stop_child, "slow")
+                nursery.start_soon(sub.stop_child, "broken")
+    assert trio.current_time() == 5
+
+
+@pytest.mark.parametrize("answer", [None, ValueError("cleanup")])
+async def test_an_actor_that_swallows_a_cancellation_from_outside_spends_nothing(
+    autojump_clock, events, told, answer
+):
+    async def swallow(context):
+        context.started()
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            if answer is not None:
+                raise answer from None
+
+    root = Supervisor("root", [ChildSpec("a", swallow)], intensity=Intensity(0, 1), on_event=events.append)
+    with trio.move_on_after(1) as scope:
+        await root.run()
+    assert scope.cancelled_caught
+    crashed = ["root/a crashed"] if answer else []
+    assert told() == ["root/a started", *crashed, "root/a stopped"]
+
+
+async def test_it_is_too_late_to_give_up_during_a_stop(autojump_clock, running, status_of, idle):
+    children = [ChildSpec("a", idle), ChildSpec("slow", stubborn(0), shutdown_timeout=20)]
+    root = Supervisor("root", children, intensity=Intensity(0, 1))
+    async with running(root):
+        root.stop()
+        await trio.sleep(1)
+        root.kill("a")
+        await wait_all_tasks_blocked()
+        assert status_of(root, "a").state is State.STOPPED
+    assert trio.current_time() == 20

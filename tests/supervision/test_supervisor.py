@@ -106,6 +106,23 @@ async def test_a_child_parked_in_its_start_holds_nobody_back(autojump_clock, run
         assert status_of(root, "next").state is State.RUNNING
 
 
+async def test_the_word_of_an_earlier_incarnation_does_not_count(autojump_clock, running, status_of):
+    contexts = []
+
+    async def actor(context):
+        contexts.append(context)
+        if context.incarnation == 1:
+            raise ValueError
+        await trio.sleep(5)
+        contexts[0].started()
+        await trio.sleep(5)
+        context.started()
+        await context.stopping.wait()
+
+    async with running(Supervisor("root", [ChildSpec("a", actor)])):
+        assert trio.current_time() == 10
+
+
 # --- restarting ---
 
 
@@ -268,14 +285,17 @@ async def test_a_disconnect_parks_and_spends_no_budget(autojump_clock, running, 
     assert "root/a crashed" not in told()
 
 
-async def test_a_breaker_keeps_a_child_parked_until_its_probe(autojump_clock, running, status_of):
+async def test_a_breaker_keeps_a_child_parked_until_its_probe(
+    autojump_clock, running, status_of, events, told
+):
     starts = []
     policy = BreakerPolicy(window=10, minimum_calls=3, open_seconds=60)
     child = ChildSpec("far", crashing(4, starts, Disconnected, before_ready=True), breaker=policy)
-    root = Supervisor("root", [child], backoff=EXACT)
+    root = Supervisor("root", [child], backoff=EXACT, on_event=events.append)
     async with running(root):
         await trio.sleep(10)
         assert starts == [0, 0, 1]
+        assert told() == ["root/far parked"] * 3
         assert status_of(root, "far").state is State.PARKED
         assert status_of(root, "far").breaker.state is BreakerState.OPEN
         await trio.sleep(100)
@@ -323,6 +343,27 @@ async def test_an_actor_that_dies_with_a_probe_in_flight_loses_no_permit(autojum
         await trio.sleep(20)
         assert status_of(root, "sink").breaker.state is BreakerState.CLOSED
         assert status_of(root, "sink").incarnation == 2
+
+
+async def test_a_crash_gives_back_the_probes_of_the_crashed(autojump_clock, running, status_of):
+    starts = []
+
+    async def sink(context):
+        starts.append(context.now())
+        context.started()
+        if context.incarnation == 1:
+            context.breaker.acquire(context.now()).failed(context.now(), 1)
+            await trio.sleep(10)
+            context.breaker.acquire(context.now())
+            raise ValueError
+        await context.stopping.wait()
+
+    policy = BreakerPolicy(window=1, minimum_calls=1, open_seconds=10)
+    root = Supervisor("root", [ChildSpec("sink", sink, breaker=policy)])
+    async with running(root):
+        await trio.sleep(100)
+        assert starts == [0, 10]
+        assert status_of(root, "sink").breaker.state is BreakerState.CLOSED
 
 
 # --- mailboxes ---
@@ -437,6 +478,18 @@ async def test_a_dynamic_child_that_is_done_is_forgotten(autojump_clock, running
             await root.start_child(ChildSpec("job", job, Restart.TEMPORARY))
             await wait_all_tasks_blocked()
         assert root.snapshot().children == ()
+
+
+async def test_a_job_may_be_done_before_it_says_that_it_is_ready_and_its_name_is_free_then(
+    autojump_clock, running
+):
+    async def job(_):
+        pass
+
+    root = Supervisor("root")
+    async with running(root):
+        for _ in range(30):
+            await root.start_child(ChildSpec("job", job, Restart.TEMPORARY))
 
 
 async def test_a_child_that_ends_before_it_is_ready_was_not_started(autojump_clock, running):

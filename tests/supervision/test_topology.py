@@ -50,3 +50,9 @@ def test_a_cycle_is_found_exactly_where_there_is_one(pairs):
             topology.check()
     else:
         topology.check()
+
+
+def test_many_ways_are_walked_once():
+    layers = range(60)
+    edges = [Edge(f"{n}{a}", f"{n + 1}{b}") for n in layers for a in "xyz" for b in "xyz"]
+    Topology(edges).check()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from wadm.coverage import Coverage, Gaps, gap_answer
 from wadm.exchanges.base import Filled, Gap
+from wadm.exchanges.contiguity import Missing
 from wadm.market import MINUTE, SECOND, IdKind
 
 
@@ -67,6 +68,15 @@ def test_ids_that_count_something_else_fill_nothing() -> None:
     assert gaps.open == [gap(10, 19)]
 
 
+@given(st.integers(-5, 30), st.integers(1, 30))
+def test_the_parts_of_gaps_within_a_range_of_ids(first: int, length: int) -> None:
+    gaps = Gaps([gap(3, 6), gap(10, 10), gap(12, 20), gap(3, 20, kind=IdKind.AGG_TRADE)])
+    missing = {3, 4, 5, 6, 10, *range(12, 21)}
+    found = gaps.within(IdKind.TRADE, Missing(first, first + length - 1))
+    assert ids(found) == sorted(missing & set(range(first, first + length)))
+    assert all(one.missing > 0 for one in found)
+
+
 def test_gaps_are_found_by_when_they_were_noticed() -> None:
     gaps = Gaps([gap(1, 1, at=MINUTE - 1), gap(3, 3, at=MINUTE), gap(5, 5, at=2 * MINUTE)])
     assert [one.first for one in gaps.between(MINUTE, 2 * MINUTE)] == [3]
@@ -83,6 +93,10 @@ def test_a_gap_in_an_answer() -> None:
         "noticed": "1970-01-01T00:00:01Z",
         "state": "open",
     }
+
+
+def test_a_gap_that_was_filled_says_so() -> None:
+    assert gap_answer(gap(1, 2), "filled")["state"] == "filled"
 
 
 def test_coverage_in_an_answer() -> None:
