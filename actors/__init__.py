@@ -1,0 +1,1 @@
+"""What runs: connections, aggregators, storage, backfill, HTTP, MCP, the command line. All I/O is here."""

@@ -7,18 +7,18 @@ come after the last trade received, and then tells the aggregators that nothing 
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 import httpx2
 import structlog
 import trio
 
-from actors.messages import EndOfCapture, GapRecord
+from actors.messages import EndOfCapture
 from actors.runtime import BACKFILL, Runtime
 from supervision import Context
 from wadm.exchanges import registry
-from wadm.exchanges.base import Event, Filled, Gap, History, PageError, Rejected, Request
+from wadm.exchanges.base import Event, Filled, Gap, History, PageError, PageTrade, Rejected, Request
 from wadm.exchanges.contiguity import MAX_ID, Missing, Position
 from wadm.market import IdKind, Instrument, Trades
 
@@ -30,16 +30,13 @@ PATIENCE = 0.05
 #: Seconds between attempts after an error, doubled up to the second.
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 
-#: A page that should hold missing trades and holds none is asked for again so often before it is given up.
-EMPTY_PAGES = 5
-
 _TIMEOUT = httpx2.Timeout(10.0)
 
 #: Environment variables with API keys, by exchange.
 _KEYS = {"binance": "BINANCE_API_KEY", "binance_usdm": "BINANCE_API_KEY"}
 
 
-class NotNow(Exception):  # noqa: N818  # a state of the far side
+class NotNow(Exception):  # a state of the far side
     """The exchange cannot answer at the moment; ``after`` is when to ask again (s), where it said so."""
 
     def __init__(self, why: str, after: float | None = None) -> None:
@@ -47,8 +44,17 @@ class NotNow(Exception):  # noqa: N818  # a state of the far side
         self.after = after
 
 
-class NotEver(Exception):  # noqa: N818  # a state of the far side
+class NotEver(Exception):  # a state of the far side
     """The exchange will not answer this request."""
+
+
+@attrs.frozen(eq=False)
+class Source:
+    """Where the trades of one stream are asked for."""
+
+    client: httpx2.AsyncClient
+    instrument: Instrument
+    id_kind: IdKind
 
 
 @attrs.define(eq=False)
@@ -89,8 +95,13 @@ class Backfill:
         for exchange, positions in self.runtime.positions.items():
             for (symbol, id_kind), ranges in positions.missing().items():
                 instrument = self.runtime.symbols[f"{exchange}:{symbol}"].instrument
-                given_up = self._given_up.get(instrument.key, [])
-                yield from ((instrument, id_kind, one) for one in ranges if one not in given_up)
+                yield from (
+                    (instrument, id_kind, one) for one in ranges if not self._is_given_up(instrument, one)
+                )
+
+    def _is_given_up(self, instrument: Instrument, ids: Missing) -> bool:
+        given_up = self._given_up.get(instrument.key, [])
+        return any(one.first <= ids.first and ids.last <= one.last for one in given_up)
 
     def _ending(self) -> Iterator[str]:
         """Yield the symbols of a recording that has been played to its end."""
@@ -109,28 +120,54 @@ class Backfill:
     async def _fill(
         self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, missing: Missing
     ) -> None:
+        """Ask for missing ids until they have come; give up on those that the exchange does not give."""
+        source = Source(client, instrument, id_kind)
+        wanted = missing
         try:
-            await self._fetch(client, instrument, id_kind, missing)
+            while wanted.first <= wanted.last:
+                wanted = Missing(await self._fill_from(source, wanted), wanted.last)
         except (NotEver, PageError) as error:
-            self._give_up(instrument, id_kind, missing, str(error))
+            self._give_up(instrument, id_kind, wanted, str(error))
+        for left in self._still_missing(source, missing):
+            self._give_up(instrument, id_kind, left, "the exchange's own copy cannot be read")
 
-    async def _fetch(
-        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, wanted: Missing
-    ) -> None:
-        """Page through the ids of ``wanted`` until they have come. Raises NotNow, NotEver or PageError."""
-        history = self._history(instrument)
-        empty = 0
-        while wanted.first <= wanted.last:
-            body = await self._get(client, instrument, history.request(instrument.symbol, id_kind, wanted.first))
-            events, following = history.read(instrument.symbol, id_kind, wanted, body, _now())
-            self._take(events)
-            await self.runtime.outboxes[BACKFILL].hand_over()
-            if following == wanted.first:
-                empty += 1
-                if empty >= EMPTY_PAGES:
-                    raise NotEver("the exchange no longer gives these trades")
-                await trio.sleep(FIRST_RETRY)
-            wanted = Missing(following, wanted.last)
+    async def _fill_from(self, source: Source, wanted: Missing) -> int:
+        """Fill as much as one page gives; return the first id that is still to be asked for."""
+        # The trade before is asked for too: what a page passes over behind it is no market trade.
+        page = await self._page(source, wanted.first - 1)
+        if not page or page[-1].id < wanted.first:
+            # Nothing follows the trade before. What comes later, if anything?
+            page = await self._page(source, wanted.first)
+            following = [trade.id for trade in page if trade.id >= wanted.first]
+            lost = Missing(wanted.first, min([*following, wanted.last + 1]) - 1)
+            if lost.first <= lost.last:
+                self._give_up(source.instrument, source.id_kind, lost, "the exchange does not give them")
+                return lost.last + 1
+        return await self._take_page(source, page, wanted) + 1
+
+    def _still_missing(self, source: Source, asked: Missing) -> list[Missing]:
+        """Return what of the ids asked for is neither there nor given up."""
+        instrument = source.instrument
+        position = self.runtime.positions[instrument.exchange].of(instrument.symbol, source.id_kind)
+        return [
+            one
+            for one in position.missing
+            if one.first <= asked.last and asked.first <= one.last and not self._is_given_up(instrument, one)
+        ]
+
+    async def _take_page(self, source: Source, page: Sequence[PageTrade], wanted: Missing) -> int:
+        """Take what is wanted out of a page that is not empty; return its last id."""
+        history = self._history(source.instrument)
+        self._take(history.take(source.instrument.symbol, source.id_kind, wanted, page, _now()))
+        await self.runtime.outboxes[BACKFILL].hand_over()
+        return page[-1].id
+
+    async def _page(self, source: Source, first: int) -> Sequence[PageTrade]:
+        instrument, history = source.instrument, self._history(source.instrument)
+        body = await self._get(
+            source.client, instrument, history.request(instrument.symbol, source.id_kind, first)
+        )
+        return history.page(source.id_kind, body)
 
     def _history(self, instrument: Instrument) -> History:
         exchange = registry.find(instrument.exchange)
@@ -146,7 +183,7 @@ class Backfill:
             match event:
                 case Trades() as trades:
                     memory = self.runtime.symbols[trades.key]
-                    outbox.add(trades, _now(), 0.0, max(memory.market_time, max(trades.times)))
+                    outbox.add(trades, _now(), 0.0, max(memory.market_time, *trades.times))
                 case Gap() as gap:
                     self.runtime.symbols[f"{gap.exchange}:{gap.symbol}"].note_gap(gap)
                 case Filled() as filled:
@@ -158,10 +195,10 @@ class Backfill:
 
     def _give_up(self, instrument: Instrument, id_kind: IdKind, missing: Missing, reason: str) -> None:
         self._given_up.setdefault(instrument.key, []).append(missing)
-        memory = self.runtime.symbols[instrument.key]
-        for gap in memory.gaps.within(id_kind, missing):
-            memory.records.append(GapRecord(gap, "unfillable", reason))
-        log.warning("gap_unfillable", symbol=instrument.key, first=missing.first, last=missing.last, reason=reason)
+        self.runtime.symbols[instrument.key].note_given_up(id_kind, missing, reason)
+        log.warning(
+            "gap_unfillable", symbol=instrument.key, first=missing.first, last=missing.last, reason=reason
+        )
 
     # --- the end of a recording ---
 
@@ -182,16 +219,12 @@ class Backfill:
     async def _verify_tail(
         self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, position: Position
     ) -> None:
-        history = self._history(instrument)
+        source = Source(client, instrument, id_kind)
         while True:
             first = position.expected
-            body = await self._get(client, instrument, history.request(instrument.symbol, id_kind, first))
-            events, following = history.read(instrument.symbol, id_kind, Missing(first, MAX_ID), body, _now())
-            self._take(events)
-            await self.runtime.outboxes[BACKFILL].hand_over()
-            if following == first:
+            page = await self._page(source, first - 1)
+            if not page or await self._take_page(source, page, Missing(first, MAX_ID)) < first:
                 return
-            position.restore(following - 1)
 
     # --- asking ---
 

@@ -1,38 +1,39 @@
-"""What becomes of poison: a batch no aggregator survives is skipped from then on, counted, and leaves a gap."""
+"""What becomes of poison: a batch no aggregator survives is skipped, counted, and leaves a gap."""
+
+from collections.abc import Mapping
 
 import structlog
 
-from actors.messages import GapRecord, TradeBatch
-from actors.runtime import Runtime
+from actors.memory import SymbolMemory
+from actors.messages import TradeBatch
 from supervision import DeadLetters
 from wadm.exchanges.base import Gap
 from wadm.exchanges.contiguity import runs_of
+from wadm.ledger import Ledger
 
 log = structlog.get_logger("burial")
 
 REASON = "poison"
 
 
-def bury(runtime: Runtime, letters: DeadLetters) -> None:
+def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledger) -> None:
     """Settle the accounts of dead-lettered batches; each once, however often this is called. No await."""
     for letter in letters.list():
         batch = letter.message
-        if not isinstance(batch, TradeBatch) or not letter.mailbox.startswith("aggregator:"):
-            continue
-        memory = runtime.symbols[batch.trades.key]
-        if (batch.incarnation, batch.number) in memory.poisoned:
-            continue
-        memory.poisoned.add((batch.incarnation, batch.number))
-        runtime.ledger.account(batch.trades.key).rejected[REASON] += len(batch.trades)
-        _open_gap(runtime, batch)
-        log.error("batch_dead_lettered", symbol=batch.trades.key, trades=len(batch.trades), letter=letter.id)
+        if isinstance(batch, TradeBatch) and letter.mailbox.startswith("aggregator:"):
+            memory = symbols[batch.trades.key]
+            if (batch.incarnation, batch.number) not in memory.poisoned:
+                ledger.account(batch.trades.key).rejected[REASON] += len(batch.trades)
+                condemn(memory, batch)
 
 
-def _open_gap(runtime: Runtime, batch: TradeBatch) -> None:
+def condemn(memory: SymbolMemory, batch: TradeBatch) -> None:
+    """Have a batch skipped from now on, and open the gap it leaves."""
     trades = batch.trades
-    memory = runtime.symbols[trades.key]
+    memory.poisoned.add((batch.incarnation, batch.number))
+    log.error("batch_skipped", symbol=trades.key, trades=len(trades), reason=REASON)
     for ids in runs_of(trades.ids):
-        gap = Gap(trades.exchange, trades.symbol, trades.id_kind, ids.first, ids.last, batch.received_at)
+        gap = Gap(trades.exchange, trades.symbol, trades.id_kind, ids.first, ids.last, trades.times[0])
         memory.note_gap(gap)
         # The same trades would come back the same: asking the exchange again cannot mend this.
-        memory.records.append(GapRecord(gap, "unfillable", REASON))
+        memory.note_given_up(trades.id_kind, ids, REASON)

@@ -153,9 +153,7 @@ class Connection:
         memory.bytes += sum(map(len, run.frames))
         memory.first_frame_clock = memory.first_frame_clock or run.clock
         memory.last_frame_at = trio.current_time()
-        # Gaps are looked for by exchange time, which in playback is long past.
-        at = memory.market_time if self.playback and memory.market_time else run.received_at
-        events = codec.receive(run.frames, at)
+        events = codec.receive(run.frames, run.received_at)
         trades = [event for event in events if isinstance(event, Trades)]
         self._queue(trades, run)
         for event in events:

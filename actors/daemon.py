@@ -47,16 +47,16 @@ BACKOFF = Backoff(minimum=0.02, maximum=10.0, reset_after=1.0)
 INTENSITY = Intensity(restarts=20, period=10.0)
 
 
-
 @attrs.frozen
 class Reconnecting:
-    """How connections are kept. The defaults are for exchanges, which count attempts (300 in five minutes at
-    Binance): only a stable minute forgives a failure. ``quiet_after`` is how many seconds without a frame a
-    connection may have, None without limit.
+    """How connections are kept. ``quiet_after``: the seconds one may be without a frame, None without limit.
+
+    The defaults are for exchanges, which count attempts (300 in five minutes at Binance): only a stable
+    minute forgives a failure.
     """
 
-    backoff: Backoff = Backoff(minimum=0.5, maximum=30.0, reset_after=60.0)
-    breaker: BreakerPolicy = BreakerPolicy()
+    backoff: Backoff = attrs.field(factory=lambda: Backoff(minimum=0.5, maximum=30.0, reset_after=60.0))
+    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
     quiet_after: float | None = 60.0
 
 
@@ -109,7 +109,7 @@ class Daemon:
 
     def _heard(self, event: Event) -> None:
         if event.what is Happening.DEAD_LETTERED:
-            bury(self.runtime, self.root.dead_letters)
+            bury(self.root.dead_letters, self.runtime.symbols, self.runtime.ledger)
         self._listener(event)
 
     # --- the tree ---
@@ -120,7 +120,12 @@ class Daemon:
             [
                 Supervisor("storage", self._storage(), intensity=INTENSITY, backoff=BACKOFF),
                 Supervisor("aggregators", self._aggregators(), intensity=INTENSITY, backoff=BACKOFF),
-                Supervisor("connections", self._connections(), intensity=INTENSITY, backoff=self._reconnecting.backoff),
+                Supervisor(
+                    "connections",
+                    self._connections(),
+                    intensity=INTENSITY,
+                    backoff=self._reconnecting.backoff,
+                ),
                 Supervisor("services", [self._backfill()], intensity=INTENSITY, backoff=BACKOFF),
                 Supervisor("front", [self._front()], intensity=INTENSITY, backoff=BACKOFF),
             ],
@@ -142,8 +147,8 @@ class Daemon:
         runtime = self.runtime
         for key, memory in runtime.symbols.items():
             actor = Aggregator(
-                memory, runtime.ledger, runtime.writer_mailbox, runtime.journal, runtime.reader, runtime.marks,
-                runtime.epoch, self._grace,
+                memory, runtime.ledger, runtime.writer_mailbox, runtime.journal, runtime.reader,
+                runtime.marks, runtime.epoch, self._grace,
             )  # fmt: skip
             yield ChildSpec(
                 f"aggregator:{key}", actor.run, mailbox=runtime.aggregators[key], shutdown_timeout=5.0,
@@ -173,7 +178,9 @@ class Daemon:
         return Connection(
             memory=runtime.connections[planned.name],
             url=planned.url,
-            make_codec=lambda: exchange.codec(instruments, runtime.positions[planned.exchange], runtime.ledger),
+            make_codec=lambda: exchange.codec(
+                instruments, runtime.positions[planned.exchange], runtime.ledger
+            ),
             numbering=runtime.numbering,
             outbox=runtime.outboxes[planned.name],
             symbols=runtime.symbols,

@@ -17,7 +17,7 @@ _STATUS = re.compile(r"HTTP/\d\.\d (\d{3})")
 _RETRY_AFTER = re.compile(r"^retry-after:[ \t]*(\d+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class ConnectFailed(Exception):  # noqa: N818  # an event of every day, not an error of ours
+class ConnectFailed(Exception):  # an event of every day, not an error of ours
     """A connection could not be made, for the reason that the sentence gives.
 
     ``status`` is the HTTP status with which the server refused the handshake; ``retry_after`` (s) is what

@@ -14,8 +14,9 @@ import trio
 from actors.messages import Entry, GapRecord
 from wadm.coverage import Gaps
 from wadm.exchanges.base import Filled, Gap
+from wadm.exchanges.contiguity import Missing
 from wadm.latency import Latency
-from wadm.market import Instrument, Trades
+from wadm.market import IdKind, Instrument, Trades
 from wadm.numbers import plain_scaled
 from wadm.series import ClosedBars
 from wadm.timeframes import DueWindows
@@ -67,6 +68,12 @@ class SymbolMemory:
     def note_filled(self, filled: Filled) -> None:
         """Note that ids which were missing have come."""
         self.records.extend(GapRecord(gap, "filled") for gap in self.gaps.filled(filled))
+
+    def note_given_up(self, id_kind: IdKind, ids: Missing, reason: str) -> None:
+        """Note that missing ids will not come."""
+        self.records.extend(
+            GapRecord(gap, "unfillable", reason) for gap in self.gaps.given_up(id_kind, ids, reason)
+        )
 
     def seen(self, trades: Trades) -> None:
         """Note how far these trades reach, and the last price."""

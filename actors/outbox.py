@@ -71,12 +71,12 @@ class Outbox:
         try:
             await _put(self.writer, batch, until)
         except MailboxFull:
-            self._shed(batch.trades, batch.market_time)
+            self._shed(batch.trades)
             return False
         posting.written = True
         return True
 
-    def _shed(self, trades: Trades, at: int) -> None:
+    def _shed(self, trades: Trades) -> None:
         """Count trades that nobody took, and open the gap they leave, which REST may fill."""
         self.ledger.account(trades.key).shed["journal_behind"] += len(trades)
         log.error("shed", symbol=trades.key, trades=len(trades), reason="the journal is behind")
@@ -84,7 +84,7 @@ class Outbox:
         for lost in runs_of(trades.ids):
             position.reopen(lost)
             self.symbols[trades.key].note_gap(
-                Gap(trades.exchange, trades.symbol, trades.id_kind, lost.first, lost.last, at)
+                Gap(trades.exchange, trades.symbol, trades.id_kind, lost.first, lost.last, trades.times[0])
             )
 
     async def _deliver(self, batch: TradeBatch, until: float) -> None:

@@ -13,7 +13,6 @@ from actors.runtime import Runtime
 from supervision import ActorStatus, AskRefused, AskTimeout, ask
 from wadm import views
 from wadm.analytics.profile import profile, readable_row_size
-from wadm.coverage import gap_answer
 from wadm.instants import iso
 from wadm.latency import Latency
 from wadm.numbers import plain
@@ -120,8 +119,8 @@ class Overview:
         }
 
     def gaps(self) -> list[dict[str, object]]:
-        """Return every gap in trade ids that is still open."""
-        return [gap_answer(gap) for memory in self.runtime.symbols.values() for gap in memory.gaps.open]
+        """Return every gap in trade ids that is not filled."""
+        return [gap.answer() for memory in self.runtime.symbols.values() for gap in memory.gaps.known]
 
     def _rate(self, name: str, count: int) -> float:
         return self._rates.setdefault(name, _Rate()).of(count, time.monotonic())

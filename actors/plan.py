@@ -69,7 +69,9 @@ def _connections(name: str, url: str, streams: list[str]) -> list[PlannedConnect
     planned = []
     for number, (path, carried) in enumerate(exchange.routes(streams).items(), 1):
         traded = dict.fromkeys(
-            f"{name}:{exchange.stream_symbol(stream)}" for stream in carried if exchange.stream_id_kind(stream)
+            f"{name}:{exchange.stream_symbol(stream)}"
+            for stream in carried
+            if exchange.stream_id_kind(stream)
         )
         connection = f"connection:{name}#{number}"
         planned.append(PlannedConnection(connection, name, url + path, tuple(carried), tuple(traded)))

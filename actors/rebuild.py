@@ -4,8 +4,12 @@ Closed bars come from memory, or after a start of the daemon from the stores; th
 from the raw trades of the journal. What then still waits in the mailbox is recognised by its batch number.
 """
 
+from collections.abc import Sequence
+
+import structlog
 import trio
 
+from actors.burial import condemn
 from actors.memory import SymbolMemory, epoch_of
 from actors.messages import TradeBatch
 from actors.storage.journal import Journal
@@ -14,6 +18,8 @@ from actors.storage.reader import DataReader
 from wadm.bar import Bar
 from wadm.market import MINUTE
 from wadm.series import BarSeries
+
+log = structlog.get_logger("rebuild")
 
 #: After a start of the daemon, so much (µs) before the last closed bar's end is counted again from raw
 #: trades: a late trade may have been journalled when the revised bar was not.
@@ -49,20 +55,36 @@ async def rebuild(
     batches = await trio.to_thread.run_sync(
         lambda: list(journal.overlapping(name.exchange, name.symbol, since, _FOREVER))
     )
-    scratch = BarSeries(grace=series.grace)
-    for batch in batches:
-        if (batch.incarnation, batch.number) in memory.poisoned:
-            continue
+
+    def is_ours(batch: TradeBatch) -> bool:
         earlier = fresh and epoch_of(batch.incarnation) != epoch
-        if earlier or batch.number <= applied.get(batch.incarnation, 0):
-            scratch.fold(batch.trades)
-            memory.seen(batch.trades)
-            if earlier:
-                _follow(memory, batch)
+        return earlier or batch.number <= applied.get(batch.incarnation, 0)
+
+    scratch = _refold(memory, [batch for batch in batches if is_ours(batch)], series.grace)
     for start, bar in scratch.open.items():
         if start >= since:
             _adopt(series, bar)
     memory.warming = False
+
+
+def _refold(memory: SymbolMemory, batches: Sequence[TradeBatch], grace: int) -> BarSeries:
+    """Fold batches anew. One that cannot be folded is poison: it is condemned, and the fold begun again."""
+    while True:
+        scratch = BarSeries(grace=grace)
+        for batch in batches:
+            if (batch.incarnation, batch.number) in memory.poisoned:
+                continue
+            try:
+                scratch.fold(batch.trades)
+            except Exception:  # whatever a batch does to the fold, an aggregator has to come up
+                log.exception("batch_not_folded", symbol=batch.trades.key)
+                condemn(memory, batch)
+                break
+        else:
+            for batch in batches:
+                memory.seen(batch.trades)
+                _follow(memory, batch)
+            return scratch
 
 
 async def _load_closed(memory: SymbolMemory, reader: DataReader) -> None:

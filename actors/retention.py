@@ -1,4 +1,4 @@
-"""The janitor: forgets raw trades whose retention has ended, and journal segments that everybody has passed."""
+"""The janitor: forgets journal segments whose retention has ended and that everybody has passed."""
 
 import time
 
@@ -17,7 +17,7 @@ PERIOD = 60.0
 
 @attrs.define(eq=False)
 class Retention:
-    """Trims the journal. ``minutes`` is how long raw trades are kept, counted from when they were received."""
+    """Trims the journal. ``minutes`` is how long raw trades are kept, from when they were received."""
 
     runtime: Runtime
     minutes: int

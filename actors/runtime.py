@@ -1,4 +1,4 @@
-"""What the actors of one daemon share: memories, mailboxes, stores and counters, made before any of them starts."""
+"""What the actors of one daemon share: memories, mailboxes, stores and counters."""
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,6 +1,7 @@
-"""Where each stream of trade ids stands in a data directory, so that what was missed meanwhile is a known gap."""
+"""Where each stream of trade ids stands in a data directory: what was missed meanwhile is a known gap."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from actors.memory import SymbolMemory
 from actors.messages import TradeBatch
@@ -28,13 +29,14 @@ def stand(memory: SymbolMemory, positions: Positions, journal: JournalView) -> N
         runs = runs_of(trade_id for batch in of_kind for trade_id in batch.trades.ids)
         if runs:
             position.restore(runs[-1].last)
-        for before, after in zip(runs, runs[1:], strict=False):
+        for before, after in pairwise(runs):
             hole = Missing(before.last + 1, after.first - 1)
             position.reopen(hole)
-            at = _received(of_kind, after.first)
+            at = _time(of_kind, after.first)
             memory.note_gap(Gap(name.exchange, name.symbol, id_kind, hole.first, hole.last, at))
 
 
-def _received(batches: Iterable[TradeBatch], trade_id: int) -> int:
-    """Return when a trade was received (µs)."""
-    return next(batch.received_at for batch in batches if trade_id in batch.trades.ids)
+def _time(batches: Iterable[TradeBatch], trade_id: int) -> int:
+    """Return the exchange time (µs) of a trade."""
+    found = next(batch.trades for batch in batches if trade_id in batch.trades.ids)
+    return found.times[found.ids.index(trade_id)]

@@ -32,7 +32,8 @@ def instruments(reader: DataReader) -> dict[str, Instrument]:
     """Return the instruments of which there is data, by ``exchange:SYMBOL``."""
     listing = load_listing()
     found = (
-        listing.get(f"{exchange}:{symbol}") or Instrument(exchange, symbol) for exchange, symbol in reader.symbols()
+        listing.get(f"{exchange}:{symbol}") or Instrument(exchange, symbol)
+        for exchange, symbol in reader.symbols()
     )
     return {instrument.key: instrument for instrument in found}
 

@@ -27,7 +27,7 @@ MAX_MESSAGE_SIZE = 8 * 2**20
 PENDING_LIMIT = 4 * 2**20
 
 
-class ConnectionLost(Exception):  # noqa: N818  # an event of every day, not an error of ours
+class ConnectionLost(Exception):  # an event of every day, not an error of ours
     """The connection ended with a ``code`` other than 1000 (1006: without a closing frame)."""
 
     def __init__(self, reason: str, code: int) -> None:

@@ -1,7 +1,5 @@
 """A question put into a mailbox, with one deadline for its whole way there and back."""
 
-# ruff: noqa: N818 - these exceptions are named for what happened
-
 from typing import Any
 
 import trio

@@ -1,7 +1,5 @@
 """A circuit breaker as a pure table: it is told the time, does no I/O and starts no task."""
 
-# ruff: noqa: N818 - these exceptions are named for what happened
-
 import math
 from collections import deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What a mailbox holds, in order, with what is in hand and what was counted. It waits for nothing."""
 
-# ruff: noqa: N818 - these exceptions are named for what happened
-
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum

@@ -1,7 +1,5 @@
 """When an ended child comes back, and when its supervisor gives up. Pure: it is told the time."""
 
-# ruff: noqa: N818 - these exceptions are named for what happened
-
 import random
 from collections import deque
 from enum import Enum

@@ -27,7 +27,7 @@ README = (ROOT / "README.md").read_text()
 PACKAGES = [Path(package.__file__).parent for package in (wadm, actors, supervision)]
 OURS = {"wadm", "actors", "supervision"}
 
-#: What installs the modules that the tests import by another name than the distribution's.
+#: The tests' own modules, which they import from one another.
 TESTS_OWN = {path.stem for path in (ROOT / "tests").rglob("*.py")}
 
 

@@ -10,44 +10,76 @@ from wadm.instants import iso
 from wadm.market import IdKind
 
 
+@attrs.frozen
+class KnownGap:
+    """A gap as it stands: ``open`` while it may still be filled, or ``unfillable`` for a reason."""
+
+    gap: Gap
+    state: str = "open"
+    reason: str = ""
+
+    def answer(self) -> dict[str, object]:
+        """Return the gap as it stands in answers."""
+        gap = self.gap
+        return {
+            "exchange": gap.exchange,
+            "symbol": gap.symbol,
+            "id_kind": str(gap.id_kind),
+            "first": gap.first,
+            "last": gap.last,
+            "missing": gap.missing,
+            "noticed": iso(gap.at),
+            "state": self.state,
+            **({"reason": self.reason} if self.reason else {}),
+        }
+
+
 @attrs.define
 class Gaps:
-    """The known gaps of one symbol's stream of ids: open until every id in them has come."""
+    """The known gaps of one symbol's stream of ids, until every id in them has come."""
 
-    open: list[Gap] = attrs.field(factory=list)
+    known: list[KnownGap] = attrs.field(factory=list)
+
+    @property
+    def open(self) -> list[Gap]:
+        """Those that may still be filled."""
+        return [one.gap for one in self.known if one.state == "open"]
 
     def opened(self, gap: Gap) -> None:
         """Note a gap."""
-        self.open.append(gap)
+        self.known.append(KnownGap(gap))
 
     def filled(self, filled: Filled) -> list[Gap]:
-        """Take late ids out of the gaps that were waiting for them; return what was filled."""
-        done: list[Gap] = []
-        left: list[Gap] = []
-        for gap in self.open:
-            first, last = max(gap.first, filled.first), min(gap.last, filled.last)
-            if gap.id_kind != filled.id_kind or first > last:
-                left.append(gap)
+        """Take ids that came out of the gaps that missed them; return what was filled."""
+        return self._cut(filled.id_kind, Missing(filled.first, filled.last))
+
+    def given_up(self, id_kind: IdKind, ids: Missing, reason: str) -> list[Gap]:
+        """Hold ids for unfillable; return the gaps that became it."""
+        lost = self._cut(id_kind, ids)
+        self.known += [KnownGap(gap, "unfillable", reason) for gap in lost]
+        return lost
+
+    def _cut(self, id_kind: IdKind, ids: Missing) -> list[Gap]:
+        """Take a range of ids out of every gap; return what was in it."""
+        cut: list[Gap] = []
+        left: list[KnownGap] = []
+        for one in self.known:
+            gap = one.gap
+            first, last = max(gap.first, ids.first), min(gap.last, ids.last)
+            if gap.id_kind != id_kind or first > last:
+                left.append(one)
                 continue
-            done.append(attrs.evolve(gap, first=first, last=last))
+            cut.append(attrs.evolve(gap, first=first, last=last))
             if gap.first < first:
-                left.append(attrs.evolve(gap, last=first - 1))
+                left.append(attrs.evolve(one, gap=attrs.evolve(gap, last=first - 1)))
             if last < gap.last:
-                left.append(attrs.evolve(gap, first=last + 1))
-        self.open = left
-        return done
+                left.append(attrs.evolve(one, gap=attrs.evolve(gap, first=last + 1)))
+        self.known = left
+        return cut
 
-    def within(self, id_kind: IdKind, ids: Missing) -> list[Gap]:
-        """Return the parts of open gaps that lie in a range of ids."""
-        return [
-            attrs.evolve(gap, first=max(gap.first, ids.first), last=min(gap.last, ids.last))
-            for gap in self.open
-            if gap.id_kind == id_kind and gap.first <= ids.last and ids.first <= gap.last
-        ]
-
-    def between(self, start: int, end: int) -> list[Gap]:
-        """Return the gaps noticed in ``[start, end)`` (µs)."""
-        return [gap for gap in self.open if start <= gap.at < end]
+    def between(self, start: int, end: int) -> list[KnownGap]:
+        """Return the gaps that a trade of ``[start, end)`` (µs, exchange time) showed."""
+        return [one for one in self.known if start <= one.gap.at < end]
 
 
 @attrs.frozen
@@ -62,7 +94,7 @@ class Coverage:
     covered: tuple[int, int] | None
     final: bool
     provable: bool
-    gaps: Sequence[Gap]
+    gaps: Sequence[KnownGap]
     sources: Sequence[str]
     epoch: int
     warming: bool
@@ -74,22 +106,8 @@ class Coverage:
             "end": iso(self.covered[1]) if self.covered else None,
             "state": "final" if self.final else "provisional",
             "completeness": "provable" if self.provable else "not provable",
-            "gaps": [gap_answer(gap) for gap in self.gaps],
+            "gaps": [gap.answer() for gap in self.gaps],
             "sources": list(self.sources),
             "epoch": self.epoch,
             "warming": self.warming,
         }
-
-
-def gap_answer(gap: Gap, state: str = "open") -> dict[str, object]:
-    """Return a gap as it stands in answers."""
-    return {
-        "exchange": gap.exchange,
-        "symbol": gap.symbol,
-        "id_kind": str(gap.id_kind),
-        "first": gap.first,
-        "last": gap.last,
-        "missing": gap.missing,
-        "noticed": iso(gap.at),
-        "state": state,
-    }

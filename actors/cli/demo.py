@@ -39,9 +39,13 @@ _FIELDS = {
 def add_to(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("demo", help="play a bundled recording through the whole daemon")
-    parser.add_argument("--speed", default="1", type=speed, help="'max', or how many times the recorded pace (default: 1)")
+    parser.add_argument(
+        "--speed", default="1", type=speed, help="'max', or how many times the recorded pace (default: 1)"
+    )
     parser.add_argument("--port", type=int, help="port of the status page (default: 8920, or any free one)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty"
+    )
     parser.add_argument("--exit", action="store_true", help="end when the recording does")
     parser.set_defaults(run=run)
 
@@ -117,5 +121,5 @@ def _table(status: Mapping[str, Any], *, complete: bool) -> Table:
     for name in _FIELDS:
         table.add_column(name, justify="left" if name == "symbol" else "right")
     for one in status["symbols"]:
-        table.add_row(*(str(one.get(field) or "–") for field in _FIELDS.values()))
+        table.add_row(*(str(one.get(field) or "-") for field in _FIELDS.values()))
     return table

@@ -51,7 +51,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="draws the faults")
     parser.add_argument("--faults", type=kinds, default=KINDS, metavar="KINDS", help=f"of {','.join(KINDS)}")
     parser.add_argument("--count", type=int, default=1_000, metavar="N", help="faults (default: 1000)")
-    parser.add_argument("--rate", type=positive, default=10.0, metavar="R", help="faults a second (default: 10)")
+    parser.add_argument(
+        "--rate", type=positive, default=10.0, metavar="R", help="faults a second (default: 10)"
+    )
     parser.add_argument("--row-size", metavar="D", help="row size of the profiles (default: the tick)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -111,7 +113,11 @@ def report(drill: Drill, toll: Toll, clean: Mapping[str, Any], seconds: float) -
         "gaps": toll.result["gaps"],
         "symbols": toll.result["symbols"],
         "differing": {
-            key: {"clean": clean["symbols"][key], "memory": toll.result["symbols"].get(key), "disk": toll.on_disk.get(key)}
+            key: {
+                "clean": clean["symbols"][key],
+                "memory": toll.result["symbols"].get(key),
+                "disk": toll.on_disk.get(key),
+            }
             for key in differing
         },
         "seconds": round(seconds, 1),

@@ -44,7 +44,7 @@ class Playing:
         return self.daemon.runtime
 
     async def complete(self) -> bool:
-        """Wait until the whole capture is applied, journalled and in the warm store; False where interrupted."""
+        """Wait until the whole capture is applied and stored; False where interrupted."""
         async with trio.open_nursery() as nursery:
 
             async def give_up() -> None:

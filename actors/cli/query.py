@@ -9,7 +9,7 @@ import msgspec
 from actors import stored
 from actors.storage.reader import DataReader
 from wadm import views
-from wadm.coverage import gap_answer
+from wadm.coverage import KnownGap
 from wadm.numbers import plain
 from wadm.questions import PARAMETERS
 
@@ -57,7 +57,7 @@ def _profile(reader: DataReader, given: dict[str, str]) -> dict[str, object]:
         "method": str(found.profile.method),
         "partial": found.bar.partial,
         "gaps": [
-            gap_answer(record.gap, record.state)
+            KnownGap(record.gap, record.state, record.reason).answer()
             for record in reader.gaps(one.exchange, one.symbol, found.start, found.end)
         ],
     }

@@ -21,9 +21,13 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("replay", help="drive the whole daemon with a recorded capture, then exit")
     parser.add_argument("captures", nargs="+", type=Path, metavar="CAPTURE")
     parser.add_argument("--exchange", required=True, choices=sorted(EXCHANGES), metavar="NAME")
-    parser.add_argument("--speed", default="max", type=speed, help="'max' (default), or how many times the recorded pace")
+    parser.add_argument(
+        "--speed", default="max", type=speed, help="'max' (default), or how many times the recorded pace"
+    )
     parser.add_argument("--row-size", metavar="D", help="row size of the profiles (default: the tick)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty"
+    )
     parser.add_argument("--chaos", type=int, metavar="SEED", help="with the faults of a drill of this seed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)

@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     what = plan.live(settings, load_listing(arguments.config))
 
     async def follow() -> None:
-        async with open_daemon(settings, what, Path(settings.storage.data_dir)) as daemon:
-            async with background() as nursery:
-                await nursery.start(signals.watch, daemon.stop)
-                await daemon.run()
+        directory = Path(settings.storage.data_dir)
+        async with open_daemon(settings, what, directory) as daemon, background() as nursery:
+            await nursery.start(signals.watch, daemon.stop)
+            await daemon.run()
 
     trio.run(follow, strict_exception_groups=True)
     return 0

@@ -1,1 +1,1 @@
-"""The drill: a recording played with faults drawn from a seed, then clean, and both compared to the last trade."""
+"""The drill: a recording played with faults drawn from a seed, then clean, and both compared."""

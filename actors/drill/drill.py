@@ -68,7 +68,7 @@ class Toll:
         }
 
     def recovery_ms(self) -> dict[str, dict[str, float]]:
-        """Return p50, p99 (nearest rank) and maximum of the milliseconds to serving again, by kind of actor."""
+        """Return p50, p99 (nearest rank) and maximum of the ms to serving again, by kind of actor."""
         return {
             kind: {"p50": _rank(times, 0.5), "p99": _rank(times, 0.99), "max": max(times)}
             for kind, times in sorted(self.recoveries.items())
@@ -80,7 +80,7 @@ def _rank(times: list[float], share: float) -> float:
 
 
 async def suffer(drill: Drill, directory: Path) -> Toll:
-    """Play the drill's captures with its faults, and return what it cost. Raises DrillError and CaptureError."""
+    """Play the captures with the faults; return what it cost. Raises DrillError and CaptureError."""
     capture = await trio.to_thread.run_sync(read_capture, drill.captures)
     course = Course.plan(drill, capture)
     async with local_exchange(
@@ -136,7 +136,7 @@ class Course:
 
 
 def _all_traded(capture: Capture, exchange: str) -> int:
-    """Return the first frame by which every symbol has traded: what was before cannot be known to be missing."""
+    """Return the first frame by which every symbol has traded: what was before is not known to be missing."""
     wanted = {stream for stream in capture.streams if registry.find(exchange).stream_id_kind(stream)}
     if not wanted:
         raise DrillError("the capture holds no trades: there would be nothing to compare")
@@ -151,7 +151,9 @@ def _targets(exchange: str, capture: Capture) -> dict[str, list[str]]:
     """Return the actors to be hit, as paths below the root."""
     found = registry.find(exchange)
     aggregators = [f"aggregators/aggregator:{exchange}:{symbol}" for symbol in capture.symbols]
-    connections = [f"connections/connection:{exchange}#{n}" for n, _ in enumerate(found.routes(capture.streams), 1)]
+    connections = [
+        f"connections/connection:{exchange}#{n}" for n, _ in enumerate(found.routes(capture.streams), 1)
+    ]
     others = ["storage/writer", "storage/warm", "storage/retention", "services/backfill", "front/http"]
     # Where the state is, most is to be lost: aggregators are hit twice as often as the rest.
     return {
@@ -190,7 +192,9 @@ class Run:
                         await self._complete.wait()
                         waiting.cancel_scope.cancel()
         self.toll.faults.update(self.exchange.faults)
-        self.toll.on_disk = await trio.to_thread.run_sync(stored.summaries, self.directory, self.drill.row_size)
+        self.toll.on_disk = await trio.to_thread.run_sync(
+            stored.summaries, self.directory, self.drill.row_size
+        )
         return self.toll
 
     async def _until_killed(self, scope: trio.CancelScope) -> None:

@@ -41,7 +41,7 @@ _STORM = (0.02, 0.05, 0.12, 0.3)
 
 @attrs.frozen
 class Fault:
-    """A fault ``at`` seconds into the playback; ``target`` names an actor, ``seconds`` is how long it lasts."""
+    """A fault ``at`` seconds into the playback; ``target`` names an actor, it lasts ``seconds``."""
 
     at: float
     kind: str
@@ -72,7 +72,9 @@ def draw(
     random = Random(seed)
     sudden = [kind for kind in kinds if kind in PROCESS_KINDS]
     faults = [
-        Fault(at, kind) for kind in sudden for at in _spread(random, seconds, int(seconds // _SPACING[kind]) // 4 + 1)
+        Fault(at, kind)
+        for kind in sudden
+        for at in _spread(random, seconds, int(seconds // _SPACING[kind]) // 4 + 1)
     ]
     common = [kind for kind in kinds if kind not in PROCESS_KINDS]
     last: dict[str, float] = {}
@@ -89,7 +91,11 @@ def _spread(random: Random, seconds: float, count: int) -> list[float]:
 
 
 def _one(
-    random: Random, at: float, kinds: Sequence[str], targets: Mapping[str, Sequence[str]], last: dict[str, float]
+    random: Random,
+    at: float,
+    kinds: Sequence[str],
+    targets: Mapping[str, Sequence[str]],
+    last: dict[str, float],
 ) -> list[Fault]:
     """Return the fault of one moment, of a kind and target that did not have theirs a moment ago."""
     for _ in range(20):
@@ -106,5 +112,9 @@ def _made(random: Random, at: float, kind: str, target: str, last: dict[str, flo
     if kind == "kill" and random.randrange(_STORM_EVERY) == 0:
         last[kind + target] = at + _STORM[-1] + 10 * KILL_SPACING
         return [Fault(at + after, kind, target) for after in (0.0, *_STORM)]
-    lasting = {"silence": 1.5, "slow-consumer": random.uniform(0.02, 0.3), "disk-full": random.uniform(0.1, 0.5)}
+    lasting = {
+        "silence": 1.5,
+        "slow-consumer": random.uniform(0.02, 0.3),
+        "disk-full": random.uniform(0.1, 0.5),
+    }
     return [Fault(at, kind, target, lasting.get(kind, 0.0))]

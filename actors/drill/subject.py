@@ -46,20 +46,22 @@ class Subject:
 
     async def run(self, settings: Settings, what: plan.Plan, directory: Path) -> None:
         """Follow the exchange until standard input ends."""
-        async with open_daemon(
-            settings,
-            what,
-            directory,
-            parts=Parts(SlowMailbox, TightJournal),
-            listener=self.hear,
-            reconnecting=RECONNECTING,
-        ) as self.daemon:
-            async with background() as nursery:
-                await nursery.start(self.daemon.run)
-                _tell(protocol.Ready())
-                nursery.start_soon(self._watch_connections)
-                nursery.start_soon(self._report)
-                await self._obey(nursery)
+        async with (
+            open_daemon(
+                settings,
+                what,
+                directory,
+                parts=Parts(SlowMailbox, TightJournal),
+                listener=self.hear,
+                reconnecting=RECONNECTING,
+            ) as self.daemon,
+            background() as nursery,
+        ):
+            await nursery.start(self.daemon.run)
+            _tell(protocol.Ready())
+            nursery.start_soon(self._watch_connections)
+            nursery.start_soon(self._report)
+            await self._obey(nursery)
 
     async def _obey(self, nursery: trio.Nursery) -> None:
         async for line in _lines():
@@ -108,7 +110,7 @@ class Subject:
             _tell(protocol.Recovered(name.partition(":")[0], round((at - since) * 1e3, 3)))
 
     async def _watch_connections(self) -> None:
-        """A connection serves again when the exchange has acknowledged its subscription."""
+        """Hear when connections serve again: when the exchange has acknowledged their subscription."""
         connections = self.daemon.runtime.connections
         while True:
             await trio.sleep(_LOOK)

@@ -56,7 +56,11 @@ def _missing(text: bytes, turn: int) -> bytes:
 
 def _mistyped(text: bytes, turn: int) -> bytes:
     """Put an empty object where a number, a string or a list is expected."""
-    return _changed(text, turn, lambda fields, name: fields.update({name: msgspec.Raw(b"{}")}))
+    return _changed(text, turn, _mistype)
+
+
+def _mistype(fields: dict[str, msgspec.Raw], name: str) -> None:
+    fields[name] = msgspec.Raw(b"[]" if bytes(fields[name]) == b"{}" else b"{}")
 
 
 def _changed(text: bytes, turn: int, change: Callable[[dict[str, msgspec.Raw], str], object]) -> bytes:

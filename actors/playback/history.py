@@ -2,12 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from actors.playback.capture import Frame
 from actors.playback.names import symbol_of
+from wadm.numbers import NumberError, parse
 
 
 class Trade(
@@ -61,35 +62,43 @@ class Aggregate(
     best_match: bool = True
 
 
-class _Numbered(Protocol):
-    id: int
-
-
-T = TypeVar("T", bound=_Numbered)
+T = TypeVar("T", Trade, Aggregate)
 
 
 class Series(Generic[T]):
-    """What one stream has had so far, ascending by id, each id once."""
+    """What one stream has had so far, ascending by id, each id once.
+
+    A page from an id on ends where one was not recorded: whether it was a market's trade is not known here,
+    and a page that passed over it would say that it was none.
+    """
 
     def __init__(self) -> None:
         self._ids: list[int] = []
-        self._rows: list[T] = []
+        self._rows: list[T | None] = []
 
-    def add(self, row: T) -> None:
-        """Add a row in its place; one whose id is there already is left out."""
-        if not self._ids or row.id > self._ids[-1]:
-            self._ids.append(row.id)
+    def add(self, trade_id: int, row: T | None) -> None:
+        """Add a row in its place, None for what is no market trade; an id that is there is left out."""
+        if not self._ids or trade_id > self._ids[-1]:
+            self._ids.append(trade_id)
             self._rows.append(row)
             return
-        place = bisect_left(self._ids, row.id)
-        if self._ids[place] != row.id:
-            self._ids.insert(place, row.id)
+        place = bisect_left(self._ids, trade_id)
+        if self._ids[place] != trade_id:
+            self._ids.insert(place, trade_id)
             self._rows.insert(place, row)
 
     def page(self, from_id: int | None, limit: int) -> list[T]:
-        """Return up to ``limit`` rows from ``from_id`` on, or the newest."""
-        start = max(0, len(self._ids) - limit) if from_id is None else bisect_left(self._ids, from_id)
-        return self._rows[start : start + limit]
+        """Return up to ``limit`` rows from ``from_id`` on (or from the next recorded id), or the newest."""
+        if from_id is None:
+            return [row for row in self._rows[-limit:] if row is not None]
+        found: list[T] = []
+        for index in range(bisect_left(self._ids, from_id), len(self._ids)):
+            if len(found) == limit or (found and self._ids[index] != self._ids[index - 1] + 1):
+                break
+            row = self._rows[index]
+            if row is not None:
+                found.append(row)
+        return found
 
 
 class History:
@@ -125,15 +134,18 @@ class History:
         return (
             _reader(Trade, self._add_trade(symbol))
             if kind == "trade"
-            else _reader(Aggregate, self.aggregates(symbol).add)
+            else _reader(Aggregate, self._add_aggregate(symbol))
         )
+
+    def _add_aggregate(self, symbol: str) -> Callable[[Aggregate], None]:
+        series = self.aggregates(symbol)
+        return lambda row: series.add(row.id, row)
 
     def _add_trade(self, symbol: str) -> Callable[[Trade], None]:
         series = self.trades(symbol)
 
         def add(trade: Trade) -> None:
-            if trade.origin == "MARKET":
-                series.add(trade)
+            series.add(trade.id, trade if trade.origin == "MARKET" else None)
 
         return add
 
@@ -149,7 +161,9 @@ def _reader(kind: type[T], add: Callable[[T], None]) -> Callable[[bytes], None]:
     def take(body: bytes) -> None:
         try:
             row = wrapped(body).data if body.startswith(b'{"stream":') else bare(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            parse(row.price)
+            parse(row.quantity)
+        except (msgspec.DecodeError, UnicodeDecodeError, NumberError):
             return
         add(row)
 

@@ -10,7 +10,7 @@ class StorageError(Mistake):
     """A file or database cannot be used. The message is one sentence: what, where, and what to do."""
 
 
-class DiskFull(StorageError):  # noqa: N818  # the state of the disk, not a mistake: callers wait it out
+class DiskFull(StorageError):  # the state of the disk, not a mistake: callers wait it out
     """There is no room left. Nothing was half-written; the same call may be tried again."""
 
 

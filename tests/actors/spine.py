@@ -23,7 +23,7 @@ from actors.messages import EndOfCapture, WindowAnswer, WindowQuery
 from actors.plan import Plan, PlannedConnection
 from actors.runtime import Runtime, open_runtime
 from actors.storage.journal_view import JournalView
-from actors.websocket import ConnectionLost, Frames
+from actors.websocket import ConnectFailed, ConnectionLost, Frames
 from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor, ask
 from wadm.bar import Bar, merge
 from wadm.exchanges import registry
@@ -104,6 +104,7 @@ class FakeExchange:
     hold: trio.Event | None = None  # what it waits for once it has given everything
     pause: Callable[[], float] = lambda: 0.0
     deaf: bool = False
+    refuses: str | None = None  # why nobody can connect
     fatal: int | None = None  # the frame that its process does not survive
     position: int = 0
     repeated: int = 0
@@ -112,6 +113,8 @@ class FakeExchange:
     @asynccontextmanager
     async def connect(self, _url: str) -> AsyncIterator[FakeSocket]:
         await trio.lowlevel.checkpoint()
+        if self.refuses is not None:
+            raise ConnectFailed(self.refuses)
         back = min(self.overlap, self.position)
         self.position -= back
         self.repeated += back

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wadm.coverage import Coverage, Gaps, gap_answer
+from wadm.coverage import Coverage, Gaps, KnownGap
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.market import MINUTE, SECOND, IdKind
@@ -57,33 +57,44 @@ def test_what_is_open_is_what_was_jumped_over_and_has_not_come(
     ],
 )
 def test_a_late_id_splits_its_gap(come: tuple[int, int], left: list[tuple[int, int]]) -> None:
-    gaps = Gaps([gap(10, 19, at=7)])
+    gaps = Gaps([KnownGap(gap(10, 19, at=7))])
     gaps.filled(filled(*come))
     assert [(one.first, one.last, one.at) for one in gaps.open] == [(first, last, 7) for first, last in left]
 
 
 def test_ids_that_count_something_else_fill_nothing() -> None:
-    gaps = Gaps([gap(10, 19)])
+    gaps = Gaps([KnownGap(gap(10, 19))])
     assert gaps.filled(filled(10, 19, IdKind.AGG_TRADE)) == []
     assert gaps.open == [gap(10, 19)]
 
 
 @given(st.integers(-5, 30), st.integers(1, 30))
-def test_the_parts_of_gaps_within_a_range_of_ids(first: int, length: int) -> None:
-    gaps = Gaps([gap(3, 6), gap(10, 10), gap(12, 20), gap(3, 20, kind=IdKind.AGG_TRADE)])
+def test_ids_that_are_given_up_stay_known_with_the_reason(first: int, length: int) -> None:
+    gaps = Gaps(
+        [KnownGap(one) for one in (gap(3, 6), gap(10, 10), gap(12, 20), gap(3, 20, kind=IdKind.AGG_TRADE))]
+    )
     missing = {3, 4, 5, 6, 10, *range(12, 21)}
-    found = gaps.within(IdKind.TRADE, Missing(first, first + length - 1))
-    assert ids(found) == sorted(missing & set(range(first, first + length)))
-    assert all(one.missing > 0 for one in found)
+    asked = set(range(first, first + length))
+    lost = gaps.given_up(IdKind.TRADE, Missing(first, first + length - 1), "gone")
+    assert sorted(ids(lost)) == sorted(missing & asked)
+    unfillable = [one for one in gaps.known if one.state == "unfillable"]
+    assert sorted(ids([one.gap for one in unfillable])) == sorted(missing & asked)
+    assert {one.reason for one in unfillable} <= {"gone"}
+    assert sorted(ids([one for one in gaps.open if one.id_kind is IdKind.TRADE])) == sorted(missing - asked)
 
 
 def test_gaps_are_found_by_when_they_were_noticed() -> None:
-    gaps = Gaps([gap(1, 1, at=MINUTE - 1), gap(3, 3, at=MINUTE), gap(5, 5, at=2 * MINUTE)])
-    assert [one.first for one in gaps.between(MINUTE, 2 * MINUTE)] == [3]
+    gaps = Gaps(
+        [
+            KnownGap(gap(*one, at=at))
+            for one, at in (((1, 1), MINUTE - 1), ((3, 3), MINUTE), ((5, 5), 2 * MINUTE))
+        ]
+    )
+    assert [one.gap.first for one in gaps.between(MINUTE, 2 * MINUTE)] == [3]
 
 
 def test_a_gap_in_an_answer() -> None:
-    assert gap_answer(gap(10, 19, at=SECOND)) == {
+    assert KnownGap(gap(10, 19, at=SECOND)).answer() == {
         "exchange": "binance",
         "symbol": "BTCUSDT",
         "id_kind": "trade",
@@ -96,17 +107,17 @@ def test_a_gap_in_an_answer() -> None:
 
 
 def test_a_gap_that_was_filled_says_so() -> None:
-    assert gap_answer(gap(1, 2), "filled")["state"] == "filled"
+    assert KnownGap(gap(1, 2), "filled").answer()["state"] == "filled"
 
 
 def test_coverage_in_an_answer() -> None:
-    coverage = Coverage((0, MINUTE), True, True, [gap(10, 10)], ["live"], 3, False)
+    coverage = Coverage((0, MINUTE), True, True, [KnownGap(gap(10, 10))], ["live"], 3, False)
     assert coverage.answer() == {
         "start": "1970-01-01T00:00:00Z",
         "end": "1970-01-01T00:01:00Z",
         "state": "final",
         "completeness": "provable",
-        "gaps": [gap_answer(gap(10, 10))],
+        "gaps": [KnownGap(gap(10, 10)).answer()],
         "sources": ["live"],
         "epoch": 3,
         "warming": False,

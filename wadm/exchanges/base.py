@@ -16,7 +16,10 @@ from wadm.market import IdKind, Instrument, Trades
 
 @attrs.frozen
 class Gap:
-    """Trade ids ``first``..``last`` (both missing) of one symbol were jumped over, noticed at ``at`` (µs)."""
+    """Trade ids ``first``..``last`` (both missing) of one symbol were jumped over.
+
+    ``at`` (µs) is the exchange time of the trade that showed it.
+    """
 
     exchange: str
     symbol: str
@@ -93,7 +96,7 @@ Event = Trades | Gap | Filled | Rejected | Acknowledged | Refused | Reply | Leav
 
 @attrs.frozen
 class Request:
-    """A GET request to an exchange's REST interface; ``key_header`` names the header that wants an API key."""
+    """A GET request to an exchange's REST interface; ``key_header`` is the header that wants an API key."""
 
     path: str
     query: Mapping[str, str]
@@ -104,6 +107,40 @@ class PageError(ValueError):
     """An answer of an exchange's REST interface that cannot be read."""
 
 
+class PageTrade(Protocol):
+    """A trade of a page."""
+
+    @property
+    def id(self) -> int:
+        """The exchange's id."""
+        ...
+
+    @property
+    def price(self) -> str:
+        """Price as written."""
+        ...
+
+    @property
+    def quantity(self) -> str:
+        """Quantity as written."""
+        ...
+
+    @property
+    def time(self) -> int:
+        """Exchange time in ms."""
+        ...
+
+    @property
+    def buyer_is_maker(self) -> bool:
+        """Whether the taker sold."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many trades it stands for."""
+        ...
+
+
 class History(Protocol):
     """Missed trades from an exchange's REST interface, where its ids count up by one."""
 
@@ -111,12 +148,17 @@ class History(Protocol):
         """Return the request for the trades from id ``first`` on."""
         ...
 
-    def read(
-        self, symbol: str, id_kind: IdKind, wanted: Missing, body: bytes, at: int
-    ) -> tuple[list[Event], int]:
-        """Take the trades of ``wanted`` out of an answer received at ``at`` (µs).
+    def page(self, id_kind: IdKind, body: bytes) -> Sequence[PageTrade]:
+        """Return the trades of an answer, ascending by id. Raises PageError for one that cannot be read."""
+        ...
 
-        Returns the events and the first id that is still to be asked for. Raises PageError.
+    def take(
+        self, symbol: str, id_kind: IdKind, wanted: Missing, page: Sequence[PageTrade], at: int
+    ) -> list[Event]:
+        """Take the trades of ``wanted`` out of a page received at ``at`` (µs).
+
+        What the page passes over between two of its trades is no market trade and counts as come; of what
+        was before its first one it says nothing.
         """
         ...
 
@@ -214,6 +256,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "PageError",
+    "PageTrade",
     "Position",
     "Positions",
     "Refused",

@@ -163,7 +163,7 @@ class BinanceCodec:
         if trade.execution == "MARKET":
             reason = run.offer(trade, not trade.buyer_is_maker)
         else:
-            reason = run.exclude(trade.id, "not_market")
+            reason = run.exclude(trade.id, trade.time, "not_market")
         if reason is not None:
             self._intake.note(reason, frame)
 
@@ -175,7 +175,7 @@ class BinanceCodec:
         if trade.execution == "MARKET":
             reason = run.offer(trade, not trade.buyer_is_maker, trade.last - trade.first + 1)
         else:
-            reason = run.exclude(trade.id, "not_market")
+            reason = run.exclude(trade.id, trade.time, "not_market")
         if reason is not None:
             self._intake.note(reason, frame)
 

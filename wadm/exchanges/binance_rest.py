@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 import msgspec
 
-from wadm.exchanges.base import Event, PageError, Request
+from wadm.exchanges.base import Event, PageError, PageTrade, Request
 from wadm.exchanges.contiguity import Missing, Positions
 from wadm.exchanges.intake import UNREADABLE, Intake, reason_of
 from wadm.ledger import Ledger
@@ -37,7 +37,15 @@ class Trade(msgspec.Struct, rename={"quantity": "qty", "buyer_is_maker": "isBuye
 
 class Aggregate(
     msgspec.Struct,
-    rename={"id": "a", "price": "p", "quantity": "q", "first": "f", "last": "l", "time": "T", "buyer_is_maker": "m"},
+    rename={
+        "id": "a",
+        "price": "p",
+        "quantity": "q",
+        "first": "f",
+        "last": "l",
+        "time": "T",
+        "buyer_is_maker": "m",
+    },
     gc=False,
 ):
     """An aggregate trade as ``aggTrades`` writes it."""
@@ -77,30 +85,30 @@ class BinanceHistory:
         keyed = id_kind is IdKind.TRADE and self.prefix.startswith("/fapi")
         return Request(f"{self.prefix}/{_PATHS[id_kind]}", query, "X-MBX-APIKEY" if keyed else None)
 
-    def read(self, symbol: str, id_kind: IdKind, wanted: Missing, body: bytes, at: int) -> tuple[list[Event], int]:
-        """Take the trades of ``wanted`` out of a page received at ``at`` (µs).
-
-        Returns the events and the first id that is still to be asked for: past ``wanted.last`` when all is
-        settled, unmoved when the page holds nothing more. Raises PageError for a page that cannot be read.
-        """
+    def page(self, id_kind: IdKind, body: bytes) -> Sequence[PageTrade]:
+        """Return the trades of an answer, ascending by id. Raises PageError for one that cannot be read."""
         try:
-            page = self._decode(id_kind, body)
+            found = _decode_trades(body) if id_kind is IdKind.TRADE else _decode_aggregates(body)
         except UNREADABLE as error:
-            raise PageError(f"{self.exchange} sent a page of {_PATHS[id_kind]} that is {reason_of(error)}") from error
+            text = f"{self.exchange} sent a page of {_PATHS[id_kind]} that is {reason_of(error)}"
+            raise PageError(text) from error
+        return sorted(found, key=lambda trade: trade.id)
+
+    def take(
+        self, symbol: str, id_kind: IdKind, wanted: Missing, page: Sequence[PageTrade], at: int
+    ) -> list[Event]:
+        """Take the trades of ``wanted`` out of a page; ids between two of its trades are no market trades."""
         intake = Intake(self.exchange, self.instruments, self.positions, self.ledger)
         run = intake.run(symbol, id_kind)
-        if run is None or not page:
-            return [], wanted.first
-        for trade in sorted(page, key=lambda one: one.id):
+        if run is None:
+            return []
+        before = None
+        for trade in page:
+            if before is not None:
+                run.close(Missing(before + 1, trade.id - 1))
+            before = trade.id
             if wanted.first <= trade.id <= wanted.last:
                 reason = run.offer(trade, not trade.buyer_is_maker, trade.count)
                 if reason is not None:
                     intake.note(reason, b"")
-        through = min(max(trade.id for trade in page), wanted.last)
-        # Whatever the page had between its ends and did not show is no market trade.
-        run.close(Missing(wanted.first, through))
-        return list(intake.events(at)), through + 1
-
-    @staticmethod
-    def _decode(id_kind: IdKind, body: bytes) -> Sequence[Trade | Aggregate]:
-        return _decode_trades(body) if id_kind is IdKind.TRADE else _decode_aggregates(body)
+        return list(intake.events(at))

@@ -52,7 +52,7 @@ class Run:
         self._times: list[int] = []
         self._counts: list[int] = []
         self._finished: list[Trades] = []
-        self._gaps: list[Missing] = []
+        self._gaps: list[tuple[Missing, int]] = []
         self._filled: list[Missing] = []
 
     def offer(self, trade: Decoded, taker_bought: bool, count: int = 1) -> str | None:
@@ -79,7 +79,7 @@ class Run:
             found = position.check(trade_id)
             if found is Verdict.INVALID:
                 return self.reject("id_out_of_range")
-            if found is not Verdict.FRESH and not self._note(found, trade_id):
+            if found is not Verdict.FRESH and not self._note(found, trade_id, ms):
                 return None
         self._ids.append(trade_id)
         self._times.append(ms * MILLISECOND)
@@ -88,7 +88,7 @@ class Run:
         self._counts.append(count)
         return None
 
-    def exclude(self, trade_id: TradeId, reason: str) -> str | None:
+    def exclude(self, trade_id: TradeId, ms: int, reason: str) -> str | None:
         """Reject a sound trade that does not belong to the market: its id is taken as seen.
 
         Returns the reason, or None where it was a duplicate.
@@ -96,7 +96,7 @@ class Run:
         found = self._position.check(trade_id)
         if found is Verdict.INVALID:
             return self.reject("id_out_of_range")
-        if found is Verdict.FRESH or self._note(found, trade_id):
+        if found is Verdict.FRESH or self._note(found, trade_id, ms):
             return self.reject(reason)
         return None
 
@@ -111,14 +111,14 @@ class Run:
         return reason
 
     def events(self, at: int) -> Iterator[Event]:
-        """Give up what was collected: gaps, then trades, then what was filled; ``at`` is in µs."""
+        """Give up what was collected: gaps, then trades, then what was filled at ``at`` (µs)."""
         self._finish()
         finished, self._finished = self._finished, []
         gaps, self._gaps = self._gaps, []
         filled, self._filled = self._filled, []
         exchange, symbol = self.instrument.exchange, self.instrument.symbol
-        for first, last in gaps:
-            yield Gap(exchange, symbol, self.id_kind, first, last, at)
+        for (first, last), shown_at in gaps:
+            yield Gap(exchange, symbol, self.id_kind, first, last, shown_at)
         yield from finished
         for first, last in filled:
             yield Filled(exchange, symbol, self.id_kind, first, last, at)
@@ -131,14 +131,14 @@ class Run:
             column.restart(finer.decimals)
             return column.read(text)
 
-    def _note(self, found: Verdict | Missing, trade_id: TradeId) -> bool:
+    def _note(self, found: Verdict | Missing, trade_id: TradeId, ms: int) -> bool:
         """Note what an id beside the row was; return whether its trade counts."""
         if found is Verdict.DUPLICATE:
             self._account.received += 1
             self._account.duplicate += 1
             return False
         if isinstance(found, Missing):
-            self._gaps.append(found)
+            self._gaps.append((found, min(max(ms, EARLIEST_MS), LATEST_MS) * MILLISECOND))
         elif isinstance(trade_id, int):
             self._fill(trade_id)
         return True

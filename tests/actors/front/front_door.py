@@ -18,8 +18,7 @@ from wadm import views
 from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import profile, readable_row_size
 from wadm.bar import Bar
-from wadm.coverage import Coverage
-from wadm.exchanges.base import Gap
+from wadm.coverage import Coverage, KnownGap
 from wadm.market import HOUR, SECOND, IdKind, Instrument, Trades
 from wadm.numbers import plain
 from wadm.questions import Window, read_window
@@ -57,7 +56,7 @@ class FakeDoor:
         }
     )
     healthy: str = "healthy"
-    gaps: list[Gap] = attrs.field(factory=list)
+    gaps: list[KnownGap] = attrs.field(factory=list)
     failure: Exception | None = None
     listing: Callable[[], Awaitable[dict[str, object]]] | None = None
     asked: list[Mapping[str, str]] = attrs.field(factory=list)

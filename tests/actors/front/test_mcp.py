@@ -10,7 +10,8 @@ from front_door import FakeDoor
 from mcp import Client
 from mcp_types import CallToolResult, Tool
 
-from wadm.coverage import Gap
+from wadm.coverage import KnownGap
+from wadm.exchanges.base import Gap
 from wadm.market import IdKind, Instrument
 from wadm.questions import Unavailable
 
@@ -124,7 +125,9 @@ async def test_order_flow_is_small(agent: Client) -> None:
 
 
 async def test_gaps_are_counted_and_told_on_request(agent: Client, door: FakeDoor) -> None:
-    door.gaps = [Gap("binance_usdm", "BTCUSDT", IdKind.TRADE, first, first + 4, 0) for first in (10, 20)]
+    door.gaps = [
+        KnownGap(Gap("binance_usdm", "BTCUSDT", IdKind.TRADE, first, first + 4, 0)) for first in (10, 20)
+    ]
     brief = await answer(agent, "get_order_flow", **ASKED)
     assert (brief["coverage"]["gaps"], brief["coverage"]["missing"]) == (2, 10)
     full = await answer(agent, "get_order_flow", **ASKED, detail=True)

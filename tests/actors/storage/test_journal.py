@@ -22,7 +22,7 @@ from storage_samples import (
 from actors.messages import TradeBatch
 from actors.storage.errors import StorageError
 from actors.storage.journal import SEGMENT, Journal
-from wadm.market import MINUTE, IdKind
+from wadm.market import MINUTE
 
 SECOND = 1_000_000
 

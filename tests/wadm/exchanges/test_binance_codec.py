@@ -116,7 +116,8 @@ def test_a_cut_stretch_is_a_gap_of_exact_size_and_its_trades_fill_it_late():
     codec.feed(*USDM_TRADES[60:100])
     assert codec.gaps == [(first + 50, first + 59)]
     assert codec.of(Gap)[0].missing == 10
-    assert codec.of(Gap)[0].at == AT
+    shown_by = json.loads(USDM_TRADES[60])["data"]
+    assert codec.of(Gap)[0].at == shown_by["T"] * 1_000
     events = codec.feed(*USDM_TRADES[52:55], USDM_TRADES[58], USDM_TRADES[10])
     exchange = ("binance_usdm", "BTCUSDT", IdKind.TRADE)
     assert events[1:] == [

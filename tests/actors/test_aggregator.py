@@ -1,0 +1,276 @@
+"""One symbol's aggregator with a real journal: closing, revising, catching up, and recording windows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from spine import BITCOIN, Spine, plan_of, spine, until
+
+from actors.messages import (
+    BarRecord,
+    EndOfCapture,
+    Entry,
+    MarketTime,
+    OrderFlowRecord,
+    ProfileRecord,
+    TradeBatch,
+    WindowAnswer,
+    WindowQuery,
+)
+from supervision import MailboxFull, ask
+from wadm.bar import Bar
+from wadm.market import MINUTE, SECOND, IdKind, Trades
+
+#: 2024-08-09T00:00:00Z: every timeframe begins here
+START = 1_723_161_600_000_000
+KEY = BITCOIN.key
+LIFE = 1_000_001
+
+
+def trades(*at: int, first: int | None = None, price: int = 100_00) -> Trades:
+    """Return a bought trade of 1 at each time, µs after the start."""
+    count = len(at)
+    lowest = at[0] // 1_000 if first is None else first
+    return Trades(
+        "binance", "BTCUSDT", IdKind.TRADE, 2, 5,
+        list(range(lowest, lowest + count)), [START + one for one in at], [price] * count,
+        [100_000] * count, [1] * count,
+    )  # fmt: skip
+
+
+def batch(number: int, *at: int, life: int = LIFE) -> TradeBatch:
+    return TradeBatch(trades(*at), life, number, START, 0.0, START + max(at))
+
+
+class Desk:
+    """An aggregator, and what may be done to it."""
+
+    def __init__(self, running: Spine) -> None:
+        self.running, self.runtime = running, running.runtime
+        self.memory = self.runtime.symbols[KEY]
+        self.mailbox = self.runtime.aggregators[KEY]
+        self.account = self.runtime.ledger.account(KEY)
+
+    def receive(self, one: TradeBatch) -> TradeBatch:
+        self.account.received += len(one.trades)
+        return one
+
+    async def post(self, one: TradeBatch) -> None:
+        """Send a batch the usual way."""
+        self.receive(one)
+        await self.runtime.writer_mailbox.put(one)
+        await self.mailbox.put(one)
+
+    async def ask(self, timeframe: str | None = None) -> WindowAnswer:
+        answer: WindowAnswer = await ask(self.mailbox, WindowQuery(timeframe, session=True), deadline=5.0)
+        return answer
+
+    async def records(self, kind: type[Entry]) -> list[Entry]:
+        """Return what was journalled of a kind, once everything is."""
+        await self.ask()
+        await self.runtime.settle()
+        found, _ = self.runtime.journal.read_records(0, 10_000)
+        return [entry for _, entry in found if type(entry) is kind and entry.symbol == "BTCUSDT"]
+
+    async def bars(self) -> list[Bar]:
+        return [record.bar for record in await self.records(BarRecord) if isinstance(record, BarRecord)]
+
+
+@asynccontextmanager
+async def at_desk(directory: Path, *, playback: bool = True) -> AsyncIterator[Desk]:
+    with trio.fail_after(20):
+        async with spine(directory, plan=plan_of(playback=playback)) as running:
+            yield Desk(running)
+            assert running.balanced()
+
+
+async def test_market_time_closes_the_bar_of_a_quiet_symbol_after_its_grace(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        await desk.mailbox.put(MarketTime(START + MINUTE + 2 * SECOND - 1))
+        assert (await desk.ask("1m")).start == START + MINUTE
+        assert await desk.bars() == []
+        await desk.mailbox.put(MarketTime(START + MINUTE + 2 * SECOND))
+        (bar,) = await desk.bars()
+        assert (bar.start, bar.revision, bar.partial, bar.buy_trades) == (START, 0, False, 1)
+
+
+async def test_market_time_never_goes_back(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.mailbox.put(MarketTime(START + 5 * MINUTE))
+        await desk.mailbox.put(MarketTime(START))
+        assert (await desk.ask()).market_time == START + 5 * MINUTE
+
+
+async def test_a_late_trade_makes_a_revision_of_the_bar_and_of_its_windows(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        await desk.post(batch(2, 6 * MINUTE))
+        await desk.post(batch(3, 7 * SECOND))
+        bars = [bar for bar in await desk.bars() if bar.start == START]
+        assert [(bar.revision, bar.buy_trades) for bar in bars] == [(0, 1), (1, 2)]
+        for kind in (ProfileRecord, OrderFlowRecord):
+            windows = [(one.timeframe, one.start, one.revision) for one in await desk.records(kind)]  # type: ignore[union-attr]
+            of_first = [(timeframe, revision) for timeframe, start, revision in windows if start == START]
+            assert of_first == [("1m", 0), ("5m", 0), ("1m", 1), ("5m", 1)]
+        (stored,) = desk.runtime.store.bars("binance", "BTCUSDT", START, START + MINUTE)
+        assert stored == bars[1]
+
+
+async def test_the_end_of_a_capture_stores_what_is_open_and_marks_it_partial(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        await desk.post(batch(2, MINUTE + 5 * SECOND))
+        await desk.mailbox.put(EndOfCapture(START + MINUTE + 5 * SECOND))
+        await desk.memory.ended.wait()
+        assert [(bar.start - START, bar.partial) for bar in await desk.bars()] == [(0, False), (MINUTE, True)]
+        flows = await desk.records(OrderFlowRecord)
+        windows = {(one.timeframe, one.start - START): one.partial for one in flows}  # type: ignore[union-attr]
+        assert windows == {
+            ("1m", 0): False, ("1m", MINUTE): True, ("5m", 0): True, ("15m", 0): True, ("1h", 0): True,
+            ("4h", 0): True, ("1d", 0): True,
+        }  # fmt: skip
+        again = await desk.ask("1m")
+        assert again.bar.partial
+        assert not again.final
+
+
+async def test_an_answer_is_final_once_its_window_has_ended_and_its_grace(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        query = WindowQuery(start=START, end=START + MINUTE)
+        for ahead, final in ((MINUTE, False), (MINUTE + 2 * SECOND, True)):
+            await desk.mailbox.put(MarketTime(START + ahead))
+            answer: WindowAnswer = await ask(desk.mailbox, query, deadline=5.0)
+            assert answer.final is final
+            assert answer.bar.buy_trades == 1
+
+
+async def test_a_number_seen_again_is_dropped(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        first = batch(1, 5 * SECOND)
+        await desk.post(first)
+        await desk.mailbox.put(first)
+        await desk.post(batch(2, 6 * SECOND))
+        await desk.mailbox.put(first)
+        assert (await desk.ask()).bar.buy_trades == 2
+        assert desk.account.applied == 2
+
+
+# --- catching up ---
+
+
+def leave(desk: Desk, one: TradeBatch) -> None:
+    desk.receive(one)
+    desk.memory.left[one.incarnation, one.number] = len(one.trades)
+
+
+async def test_a_missing_number_is_read_from_the_journal(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        for one in (batch(2, 6 * SECOND), batch(3, 7 * SECOND, 8 * SECOND)):
+            leave(desk, one)
+            await desk.runtime.writer_mailbox.put(one)
+        assert desk.running.balanced()
+        await desk.post(batch(4, 9 * SECOND))
+        assert (await desk.ask()).bar.buy_trades == 5
+        assert desk.memory.left == {}
+
+
+async def test_the_last_batch_left_to_the_journal_needs_no_other_to_come_after_it(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        last = batch(2, 6 * SECOND)
+        leave(desk, last)
+        await desk.runtime.writer_mailbox.put(last)
+        await desk.runtime.marks.wait_for_batch(LIFE, KEY, 2)
+        await desk.mailbox.put(MarketTime(START + 10 * SECOND))
+        assert (await desk.ask()).bar.buy_trades == 2
+        assert desk.memory.left == {}
+
+
+async def test_what_an_ended_connection_left_is_found_when_the_next_one_goes_on(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        last = batch(2, 6 * SECOND)
+        leave(desk, last)
+        await desk.runtime.writer_mailbox.put(last)
+        await desk.runtime.marks.wait_for_batch(LIFE, KEY, 2)
+        await desk.post(batch(1, 7 * SECOND, life=LIFE + 1))
+        assert (await desk.ask()).bar.buy_trades == 3
+
+
+async def test_a_number_that_was_shed_is_passed_over(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        await desk.post(batch(4, 9 * SECOND))
+        assert (await desk.ask()).bar.buy_trades == 2
+
+
+async def test_a_batch_that_was_left_is_applied_once_though_it_also_waits_in_the_mailbox(
+    tmp_path: Path,
+) -> None:
+    async with at_desk(tmp_path) as desk:
+        both, last = batch(1, 5 * SECOND), batch(2, 6 * SECOND)
+        await desk.runtime.writer_mailbox.put(desk.receive(both))
+        await desk.runtime.writer_mailbox.put(last)
+        await desk.runtime.marks.wait_for_batch(LIFE, KEY, 2)
+        leave(desk, last)
+        desk.mailbox.put_nowait(MarketTime(START))
+        desk.mailbox.put_nowait(both)
+        await until(lambda: desk.account.applied == 2)
+        assert (await desk.ask()).bar.buy_trades == 2
+        assert desk.running.balanced()
+
+
+async def test_poison_is_passed_over_in_the_journal_as_well(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        poison = batch(2, 6 * SECOND)
+        await desk.runtime.writer_mailbox.put(poison)
+        desk.memory.poisoned.add((LIFE, 2))
+        await desk.post(batch(3, 7 * SECOND))
+        assert (await desk.ask()).bar.buy_trades == 2
+        assert desk.running.root.kill(f"aggregators/aggregator:{KEY}")
+        assert (await desk.ask()).bar.buy_trades == 2
+
+
+# --- a writer that is behind ---
+
+
+async def test_while_a_live_writer_is_behind_answers_go_on_and_records_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_desk(tmp_path, playback=False) as desk:
+        await desk.post(batch(1, 5 * SECOND))
+        await desk.runtime.settle()
+        with monkeypatch.context() as full:
+            full.setattr(desk.runtime.writer_mailbox, "put_nowait", _refuse)
+            await desk.mailbox.put(MarketTime(START + 2 * MINUTE))
+            began = trio.current_time()
+            for _ in range(3):
+                assert (await desk.ask()).bar.buy_trades == 1
+            assert trio.current_time() - began < 2.0
+            assert len(desk.memory.records) >= 3
+            assert desk.running.root.snapshot().children[1].children[0].restarts == 0
+        assert [bar.buy_trades for bar in await desk.bars()] == [1]
+        assert not desk.memory.records
+
+
+def _refuse(_message: object) -> None:
+    raise MailboxFull("full")
+
+
+async def test_a_stop_hands_on_every_record_that_waits(tmp_path: Path) -> None:
+    with trio.fail_after(10):
+        async with spine(tmp_path) as running:
+            desk = Desk(running)
+            await desk.post(batch(1, 5 * SECOND))
+            await desk.ask()
+            # Noted by a connection after the aggregator's last message.
+            desk.memory.records.append(BarRecord("binance", "BTCUSDT", Bar(START - MINUTE, START)))
+        async with spine(tmp_path) as later:
+            found, _ = later.runtime.journal.read_records(0, 100)
+            assert [entry.bar.start for _, entry in found if isinstance(entry, BarRecord)] == [START - MINUTE]

@@ -1,0 +1,157 @@
+"""Questions over memory and stores together, and what the daemon says of itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from spine import BITCOIN, CONNECTION, FakeExchange, plan_of, recorded, spine, trade, until
+
+from actors.queries import Queries
+from actors.retention import Retention
+from actors.runtime import open_runtime
+from supervision import Context
+from wadm.instants import iso
+from wadm.market import DAY, HOUR, MINUTE
+from wadm.questions import Unavailable
+from wadm.settings import Settings
+
+#: 2024-08-09T00:00:00Z
+START = 1_723_161_600_000_000
+KEY = BITCOIN.key
+ASKED = {"exchange": "binance", "symbol": "BTCUSDT"}
+
+
+def span(start: int, end: int) -> dict[str, str]:
+    return {**ASKED, "start": iso(start), "end": iso(end)}
+
+
+async def three_days(directory: Path) -> list[bytes]:
+    """Keep a trade an hour over three days: memory holds the last one."""
+    frames = [trade(number, START + number * HOUR, price=str(100 + number)) for number in range(73)]
+    async with spine(directory, FakeExchange(frames)) as first:
+        await first.complete()
+    return frames
+
+
+async def test_a_window_older_than_memory_comes_from_the_stores_and_one_over_both_from_both(
+    tmp_path: Path,
+) -> None:
+    with trio.fail_after(20):
+        await three_days(tmp_path)
+        async with spine(tmp_path) as running:
+            queries = Queries(running.runtime)
+            old = await queries.volume_profile(span(START, START + DAY))
+            assert (old["trades"], old["low"], old["high"]) == (24, "100", "123")
+            both = await queries.volume_profile(span(START, START + 4 * DAY))
+            assert (both["trades"], both["low"], both["high"]) == (73, "100", "172")
+            assert _coverage(both)["sources"] == ["live", "store"]
+            new = await queries.volume_profile(span(START + 3 * DAY - HOUR, START + 3 * DAY))
+            assert _coverage(new)["sources"] == ["live"]
+            flow = await queries.order_flow(span(START + DAY + HOUR, START + DAY + 2 * HOUR))
+            assert (flow["trades"], flow["cvd"]) == (1, "2")
+
+
+async def test_everything_means_everything_and_not_only_what_memory_holds(tmp_path: Path) -> None:
+    frames = [trade(number, START + number * HOUR) for number in range(73)]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames)) as running:
+            await running.complete()
+            assert len(running.bars(KEY)) == 26
+            told = await Queries(running.runtime).summary(ASKED)
+            assert (told["trades"], told["first_trade_id"], told["last_trade_id"]) == (73, 0, 72)
+
+
+async def test_coverage_begins_where_the_data_does_not_where_the_question_does(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        await three_days(tmp_path)
+        async with spine(tmp_path) as running:
+            queries = Queries(running.runtime)
+            answer = await queries.volume_profile(span(START - 30 * DAY, START + DAY))
+            assert _coverage(answer)["start"] == iso(START)
+            assert _coverage(answer)["end"] == iso(START + DAY)
+            before = await queries.volume_profile(span(START - 30 * DAY, START - 29 * DAY))
+            assert (before["trades"], _coverage(before)["start"]) == (0, None)
+
+
+def _coverage(answer: dict[str, object]) -> dict[str, Any]:
+    found = answer["coverage"]
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_gap_of_a_recording_stands_in_the_window_it_lies_in(tmp_path: Path) -> None:
+    frames = [trade(number, START + number * MINUTE) for number in range(6) if number != 3]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames, sizes=lambda: 1)) as running:
+            await running.complete()
+            queries = Queries(running.runtime)
+            with_gap = await queries.volume_profile(span(START, START + 5 * MINUTE))
+            assert [(gap["first"], gap["last"]) for gap in _coverage(with_gap)["gaps"]] == [(3, 3)]
+            without = await queries.volume_profile(span(START, START + 2 * MINUTE))
+            assert _coverage(without)["gaps"] == []
+
+
+async def test_nobody_who_asks_at_once_gets_an_empty_status(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(recorded(200))) as running:
+            queries = Queries(running.runtime)
+            found: list[dict[str, object]] = []
+
+            async def look() -> None:
+                found.append(await queries.status())
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(look)
+            assert all(status["ledger"] for status in found)
+
+
+async def test_health_says_which_exchange_is_away_and_why(tmp_path: Path) -> None:
+    hold = trio.Event()
+    exchange = FakeExchange(recorded(10), hold=hold, ends_with=(1001, "going away"))
+    with trio.fail_after(20):
+        async with spine(tmp_path, exchange, plan_of(playback=False)) as running:
+            health = Queries(running.runtime).health
+            await until(lambda: health()["status"] == "healthy")
+            exchange.refuses = "cannot connect to made.up: No route to host"
+            hold.set()
+            await until(lambda: running.runtime.connections[CONNECTION].reason == exchange.refuses)
+            assert health()["status"] == "degraded"
+            (reason,) = health()["reasons"]  # type: ignore[misc]
+            assert reason in (
+                f"binance is {state}: {exchange.refuses}" for state in ("connecting", "disconnected")
+            )
+
+
+async def test_an_aggregator_that_does_not_answer_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.queries.DEADLINE", 0.05)
+    async with open_runtime(Settings(), plan_of(), tmp_path) as runtime:
+        with pytest.raises(Unavailable, match=r"^binance:BTCUSDT is not available: "):
+            await Queries(runtime).volume_profile({**ASKED, "timeframe": "1m"})
+
+
+async def test_raw_trades_are_forgotten_after_their_retention_but_not_while_a_symbol_is_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.retention.PERIOD", 0.01)
+    frames = recorded(2_000)
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames)) as running:
+            await running.complete()
+            runtime, memory = running.runtime, running.runtime.symbols[KEY]
+            memory.warming = True
+
+            def kept() -> object:
+                return runtime.journal.trades_extent("binance", "BTCUSDT")
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Retention(runtime, -20).run, Context("retention", 1))
+                await trio.sleep(0.1)
+                assert kept() is not None
+                memory.warming = False
+                await until(lambda: kept() is None)
+                nursery.cancel_scope.cancel()
+            assert len(running.bars(KEY)) > 1
