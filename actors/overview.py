@@ -15,10 +15,11 @@ from wadm import views
 from wadm.analytics.profile import profile, readable_row_size
 from wadm.instants import iso
 from wadm.latency import Latency
+from wadm.market import HOUR, MINUTE
 from wadm.numbers import plain
 
-#: The window that status page and demo show of each symbol.
-SHOWN = "1h"
+#: The window that status page and demo show of each symbol: so many µs up to market time.
+SHOWN = HOUR
 
 #: Seconds for which a status is served again instead of being made again.
 _FRESH = 0.9
@@ -109,7 +110,7 @@ class Overview:
             "health": self.health(),
             "market_time": iso(market_time) if market_time else None,
             "trades_per_second": self._rate("*", runtime.ledger.total().applied),
-            "window": SHOWN,
+            "window": "last 60 minutes",
             "symbols": [await self._symbol(key, memory) for key, memory in runtime.symbols.items()],
             "collectors": [self._collector(memory) for memory in runtime.connections.values()],
             "ledger": runtime.statement(),
@@ -127,8 +128,10 @@ class Overview:
 
     async def _symbol(self, key: str, memory: SymbolMemory) -> dict[str, object]:
         numbers = {**self._listed(memory), "trades_per_second": self._rate(key, self._applied(key))}
+        end = memory.market_time - memory.market_time % MINUTE + MINUTE
+        query = WindowQuery(start=end - SHOWN, end=end)
         try:
-            found: WindowAnswer = await ask(self.runtime.aggregators[key], WindowQuery(SHOWN), deadline=1.0)
+            found: WindowAnswer = await ask(self.runtime.aggregators[key], query, deadline=1.0)
         except (AskTimeout, AskRefused):
             return numbers
         bar = found.bar
@@ -136,7 +139,8 @@ class Overview:
             return numbers
         size = readable_row_size(bar.low, bar.high, bar.price_decimals, memory.instrument.tick)
         made = profile(bar, size)
-        return {**numbers, **views.candle(bar), **views.value_area(made), "row_size": plain(size)}
+        window = {"start": iso(bar.start), "end": iso(bar.end), "row_size": plain(size)}
+        return {**numbers, **window, **views.candle(bar), **views.value_area(made)}
 
     def _applied(self, key: str) -> int:
         return self.runtime.ledger.account(key).applied

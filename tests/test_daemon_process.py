@@ -189,10 +189,6 @@ def test_ids_that_a_recording_does_not_hold_are_gaps(tmp_path: Path) -> None:
     assert [(gap["first"], gap["last"]) for gap in read["gaps"]] == altered.gaps
 
 
-@pytest.mark.xfail(
-    run=False,
-    reason="the local history hangs up on a trade whose quantity is no number, and is asked for ever",
-)
 def test_a_recorded_trade_whose_quantity_is_no_number_does_not_hold_up_the_end(tmp_path: Path) -> None:
     altered = Altered(lines_of(CAPTURES["BTCUSDT"]), tmp_path / "altered", broken_by='"q":"x')
     answer = replay(altered.path, "--exchange", "binance_usdm")
