@@ -135,6 +135,7 @@ class Aggregator:
         memory = self.memory
         memory.market_time = max(memory.market_time, market_time)
         self._record(self._series.advance(memory.market_time))
+        memory.open_from = min(self._series.open, default=None)
         for timeframe, start, end in memory.due.take_ended(memory.market_time, self.grace):
             self._record_window(timeframe, start, end)
 

@@ -30,6 +30,9 @@ PATIENCE = 0.05
 #: Seconds between attempts after an error, doubled up to the second.
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 
+#: Refusals in a row after which a recording is ended without what the local exchange does not give.
+PLAYBACK_REFUSALS = 6
+
 _TIMEOUT = httpx2.Timeout(10.0)
 
 #: Environment variables with API keys, by exchange.
@@ -64,6 +67,7 @@ class Backfill:
     runtime: Runtime
     _given_up: dict[str, list[Missing]] = attrs.field(factory=dict, init=False)
     _told: set[str] = attrs.field(factory=set, init=False)
+    _refusals: int = attrs.field(default=0, init=False)
 
     async def run(self, context: Context) -> None:
         """Look after every notice of a gap, and again later where the exchange could not answer."""
@@ -80,7 +84,9 @@ class Backfill:
                     log.warning("backfill_waits", reason=str(reason))
                     await trio.sleep(reason.after or retry)
                     retry = min(2 * retry, LAST_RETRY)
+                    self._refusals += 1
                     continue
+                self._refusals = 0
                 retry = FIRST_RETRY
                 await self.runtime.gap_noticed.wait_for(self._has_work)
                 await trio.sleep(PATIENCE)
@@ -94,7 +100,10 @@ class Backfill:
         """Yield what is missing and not given up."""
         for exchange, positions in self.runtime.positions.items():
             for (symbol, id_kind), ranges in positions.missing().items():
-                instrument = self.runtime.symbols[f"{exchange}:{symbol}"].instrument
+                memory = self.runtime.symbols[f"{exchange}:{symbol}"]
+                if id_kind is not memory.source:
+                    continue
+                instrument = memory.instrument
                 yield from (
                     (instrument, id_kind, one) for one in ranges if not self._is_given_up(instrument, one)
                 )
@@ -205,13 +214,12 @@ class Backfill:
     async def _finish(self, client: httpx2.AsyncClient, instrument: Instrument) -> None:
         """Ask for what may have come after the last trade received, then say that this was all."""
         memory = self.runtime.symbols[instrument.key]
-        for id_kind in IdKind:
-            position = self.runtime.positions[instrument.exchange].of(instrument.symbol, id_kind)
-            if position.expected >= 0:
-                try:
-                    await self._verify_tail(client, instrument, id_kind, position)
-                except (NotEver, PageError) as error:
-                    log.warning("tail_not_verified", symbol=instrument.key, reason=str(error))
+        position = self.runtime.positions[instrument.exchange].of(instrument.symbol, memory.source)
+        if position.expected >= 0:
+            try:
+                await self._verify_tail(client, instrument, memory.source, position)
+            except (NotEver, PageError) as error:
+                log.warning("tail_not_verified", symbol=instrument.key, reason=str(error))
         market_time = max(one.market_time for one in self.runtime.connections.values())
         await self.runtime.aggregators[instrument.key].put(EndOfCapture(max(market_time, memory.market_time)))
         self._told.add(instrument.key)
@@ -234,12 +242,19 @@ class Backfill:
         try:
             answer = await client.get(url, params=dict(request.query), headers=self._key(instrument, request))
         except httpx2.HTTPError as error:
-            raise NotNow(f"{url}: {error or type(error).__name__}") from error
+            raise self._later(f"{url}: {error or type(error).__name__}") from error
         if answer.status_code in (403, 418, 429) or answer.status_code >= 500:
-            raise NotNow(f"{url} answered {answer.status_code}", _seconds(answer.headers.get("retry-after")))
+            after = _seconds(answer.headers.get("retry-after"))
+            raise self._later(f"{url} answered {answer.status_code}", after)
         if answer.status_code != 200:
             raise NotEver(f"{url} answered {answer.status_code}: {answer.text[:200]}")
         return answer.content
+
+    def _later(self, why: str, after: float | None = None) -> Exception:
+        """Return NotNow; in playback, which must come to an end, NotEver in the long run."""
+        if self.runtime.plan.playback and self._refusals >= PLAYBACK_REFUSALS:
+            return NotEver(why)
+        return NotNow(why, after)
 
     def _key(self, instrument: Instrument, request: Request) -> dict[str, str]:
         if request.key_header is None:

@@ -22,7 +22,8 @@ def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledg
         batch = letter.message
         if isinstance(batch, TradeBatch) and letter.mailbox.startswith("aggregator:"):
             memory = symbols[batch.trades.key]
-            if (batch.incarnation, batch.number) not in memory.poisoned:
+            applied = batch.number <= memory.applied.get(batch.incarnation, 0)
+            if not applied and (batch.incarnation, batch.number) not in memory.poisoned:
                 ledger.account(batch.trades.key).rejected[REASON] += len(batch.trades)
                 condemn(memory, batch)
 

@@ -59,6 +59,7 @@ class Connection:
     quiet_after: float | None = None
     connect: Callable[[str], AbstractAsyncContextManager[WebSocket]] = open_websocket
     _reading: bool = False
+    _context: Context | None = None
     _told: dict[str, int] = attrs.field(factory=dict)
     _loud: Counter[str] = attrs.field(factory=Counter)
 
@@ -66,6 +67,7 @@ class Connection:
         """Connect, subscribe and read until the exchange ends it. Raises ExchangeDisconnected."""
         memory = self.memory
         self.outbox.begin(self.numbering.incarnation())
+        self._context = context
         self._reading = False
         memory.state = "connecting"
         context.started()
@@ -182,6 +184,8 @@ class Connection:
         match event:
             case Acknowledged():
                 memory.state, memory.reason = "connected", ""
+                if self._context is not None:
+                    self._context.succeeded()
             case Refused(request_id=request, code=code, message=message):
                 if len(memory.refused) < REFUSED:
                     memory.refused[request or "?"] = message

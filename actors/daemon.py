@@ -43,7 +43,7 @@ from wadm.settings import Settings
 log = structlog.get_logger("daemon")
 
 #: An actor that ran for a second was in order: its next crash is met with an immediate restart.
-BACKOFF = Backoff(minimum=0.02, maximum=10.0, reset_after=1.0)
+BACKOFF = Backoff(minimum=0.01, maximum=10.0, reset_after=1.0)
 INTENSITY = Intensity(restarts=20, period=10.0)
 
 

@@ -31,14 +31,17 @@ _LIVES_IN_EPOCH = 1_000_000
 class SymbolMemory:
     """One symbol's closed bars, and how far its aggregator has come.
 
+    ``source`` is the kind of trades that is folded; those of another kind are the same trades once more.
     ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
     behind all others. ``records`` wait to be journalled. ``left`` are batches that were left to the journal
     because the mailbox was full: (incarnation, number) -> how many trades. ``poisoned`` are batches to be
-    skipped. ``covered_from`` (µs) is the earliest trade received or kept.
+    skipped. ``covered_from`` (µs) is the earliest trade received or kept, ``open_from`` where the earliest
+    bar starts that is not closed yet.
     """
 
     instrument: Instrument
     closed: ClosedBars
+    source: IdKind
     applied: dict[int, int] = attrs.field(factory=dict)
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
@@ -51,6 +54,7 @@ class SymbolMemory:
     last_price: str | None = None
     last_trade_at: int | None = None
     warming: bool = True
+    open_from: int | None = None
     ended: trio.Event = attrs.field(factory=trio.Event)
 
     def came_to(self, incarnation: int, number: int) -> None:
@@ -62,8 +66,9 @@ class SymbolMemory:
 
     def note_gap(self, gap: Gap) -> None:
         """Note a gap that was just found, and that it is to be journalled."""
-        self.gaps.opened(gap)
-        self.records.append(GapRecord(gap, "open"))
+        if gap.id_kind is self.source:
+            self.gaps.opened(gap)
+            self.records.append(GapRecord(gap, "open"))
 
     def note_filled(self, filled: Filled) -> None:
         """Note that ids which were missing have come."""

@@ -50,7 +50,13 @@ class Outbox:
         self._incarnation, self._numbers = incarnation, Counter()
 
     def add(self, trades: Trades, received_at: int, clock: float, market_time: int) -> None:
-        """Queue a run of trades as the next batch of its symbol. No await: a kill loses nothing."""
+        """Queue a run of trades as the next batch of its symbol. No await: a kill loses nothing.
+
+        Trades of another source than the one that is folded end here: they are the same trades once more.
+        """
+        if trades.id_kind is not self.symbols[trades.key].source:
+            self.ledger.account(trades.key).rejected["second_source"] += len(trades)
+            return
         self._numbers[trades.key] += 1
         number = self._numbers[trades.key]
         batch = TradeBatch(trades, self._incarnation, number, received_at, clock, market_time)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from wadm.exchanges import registry
-from wadm.market import Instrument
+from wadm.market import IdKind, Instrument
 from wadm.settings import Settings
 
 
@@ -25,6 +25,8 @@ class Plan:
     """Everything to follow. ``playback`` says that it is a recording: it has an end, and never sheds."""
 
     instruments: Mapping[str, Instrument]
+    #: what the ids count of the one trade source that is folded, by ``exchange:SYMBOL``
+    sources: Mapping[str, IdKind]
     connections: tuple[PlannedConnection, ...]
     playback: bool
     #: exchange -> scheme and host of its REST interface
@@ -46,7 +48,8 @@ def live(settings: Settings, listing: Mapping[str, Instrument]) -> Plan:
         connections += _connections(name, wanted.url, streams)
         instruments |= _instruments(name, wanted.symbols, listing)
     rest = {name: registry.find(name).rest_url for name in settings.exchanges}
-    return Plan(instruments, tuple(connections), playback=False, rest=rest)
+    sources = {key: registry.find(one.exchange).id_kind for key, one in instruments.items()}
+    return Plan(instruments, sources, tuple(connections), playback=False, rest=rest)
 
 
 def recorded(
@@ -56,12 +59,23 @@ def recorded(
     of_symbol = registry.find(exchange).stream_symbol
     streams = list(streams)
     symbols = dict.fromkeys(symbol for stream in streams if (symbol := of_symbol(stream)))
+    instruments = _instruments(exchange, symbols, listing)
     return Plan(
-        _instruments(exchange, symbols, listing),
+        instruments,
+        {key: _source(exchange, one.symbol, streams) for key, one in instruments.items()},
         tuple(_connections(exchange, url, streams)),
         playback=True,
         rest={exchange: rest_url},
     )
+
+
+def _source(name: str, symbol: str, streams: Iterable[str]) -> IdKind:
+    """Return what a recording has of a symbol's trades; the exchange's usual source where it has several."""
+    exchange = registry.find(name)
+    kinds = {
+        exchange.stream_id_kind(stream) for stream in streams if exchange.stream_symbol(stream) == symbol
+    }
+    return next((kind for kind in IdKind if kinds - {None} == {kind}), exchange.id_kind)
 
 
 def _connections(name: str, url: str, streams: list[str]) -> list[PlannedConnection]:

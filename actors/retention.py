@@ -6,8 +6,10 @@ import attrs
 import structlog
 import trio
 
+from actors.memory import SymbolMemory
 from actors.runtime import Runtime
 from supervision import Context
+from wadm.market import MINUTE
 
 log = structlog.get_logger("retention")
 
@@ -23,14 +25,19 @@ class Retention:
     minutes: int
 
     async def run(self, context: Context) -> None:
-        """Trim every minute, except while a symbol is still being rebuilt from the journal."""
+        """Trim every minute, except while a symbol may still have to be rebuilt from what would go."""
         context.started()
         while True:
             await trio.sleep(PERIOD)
-            if any(memory.warming for memory in self.runtime.symbols.values()):
+            before = time.time_ns() // 1_000 - self.minutes * MINUTE
+            if any(_needs_older(memory, before) for memory in self.runtime.symbols.values()):
                 continue
-            before = time.time_ns() // 1_000 - self.minutes * 60_000_000
             passed = self.runtime.warm.progress.cursor
             gone = await trio.to_thread.run_sync(self.runtime.journal.trim, before, passed)
             if gone:
                 log.info("journal_trimmed", entries=gone)
+
+
+def _needs_older(memory: SymbolMemory, before: int) -> bool:
+    """Return whether a rebuild would need raw trades from before that time (µs)."""
+    return memory.warming or (memory.open_from is not None and memory.open_from < before)

@@ -138,7 +138,9 @@ def _made(
     patience = None if plan.playback else PATIENCE
     writer = mailbox("writer", WRITER_CAPACITY, deadline=patience)
     keep = settings.memory.hours * HOUR + HOUR
-    symbols = {key: SymbolMemory(one, ClosedBars(keep)) for key, one in plan.instruments.items()}
+    symbols = {
+        key: SymbolMemory(one, ClosedBars(keep), plan.sources[key]) for key, one in plan.instruments.items()
+    }
     aggregators = {
         key: mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience) for key in symbols
     }

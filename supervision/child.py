@@ -108,7 +108,7 @@ class Child:
         if self.spec.mailbox is not None:
             self.spec.mailbox.resume()
         self._context = Context(
-            self.name, self.incarnation, self.spec.mailbox, self.breaker, on_started=self._started
+            self.name, self.incarnation, self.spec.mailbox, self.breaker, on_started=self._started, on_succeeded=self._succeeded
         )
         nursery.start_soon(self._live, self._context, self._scope, name=self.name)
 
@@ -132,10 +132,13 @@ class Child:
             return  # an earlier incarnation's late word, or one that is being stopped
         now = trio.current_time()
         self.state, self.due, self._ready_at = State.RUNNING, math.inf, now
-        if self._permit is not None:
-            self._permit.succeeded(now, now - self._began)
         self.settle()
         self.owner.report(self, Happening.STARTED if self.incarnation == 1 else Happening.RESTARTED, "")
+
+    def _succeeded(self, context: Context) -> None:
+        if context is self._context and self._permit is not None and not self._permit.settled:
+            now = trio.current_time()
+            self._permit.succeeded(now, now - self._began)
 
     def settle(self) -> None:
         """Let the next child start."""
@@ -268,20 +271,13 @@ class Child:
     def _settle_permit(self, crash: Exception | None, now: float) -> None:
         if self.breaker is None or self._permit is None:
             return
-        if crash is not None and is_disconnect(crash):
-            self._count_disconnect(self.breaker, self._permit, now)
-        elif not self._permit.settled:
-            self._permit.cancelled()
+        if not self._permit.settled:
+            if crash is not None and is_disconnect(crash):
+                self._permit.failed(now, now - self._began)
+            else:
+                self._permit.cancelled()
         self._permit = None
         self.breaker.forget_probes(now)
-
-    def _count_disconnect(self, breaker: Breaker, permit: Permit, now: float) -> None:
-        if permit.settled:  # it had connected, and that was counted: losing the connection is one more call
-            try:
-                permit = breaker.acquire(now)
-            except BreakerOpen:
-                return
-        permit.failed(now, now - self._began)
 
     # --- coming back ---
 

@@ -15,8 +15,8 @@ class ChildSpec:
 
     `start` must call `Context.started` within `start_timeout`, or that counts as a crash. Asked to stop,
     the actor has `shutdown_timeout` to return, then it is cancelled (0: at once). With a `breaker`, every
-    start needs a permit: a Disconnected counts as a failed call, and while the breaker is open the child
-    stays parked.
+    start needs a permit: a Disconnected before `Context.succeeded` counts as a failed call, and while the
+    breaker is open the child stays parked.
     """
 
     name: str = attrs.field(validator=checks.plain_name)

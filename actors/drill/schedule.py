@@ -36,7 +36,7 @@ KILL_SPACING = 1.5
 
 #: Of so many kills one is a storm: the same actor again, several times, faster than it can come back.
 _STORM_EVERY = 60
-_STORM = (0.02, 0.05, 0.12, 0.3)
+_STORM = (0.02, 0.05, 0.12)
 
 
 @attrs.frozen

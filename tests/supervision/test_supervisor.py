@@ -39,6 +39,7 @@ def crashing(times, starts, error=ValueError, before_ready=False, after=0.0):
             await trio.sleep(after)
             raise error(f"crash {len(starts)}")
         context.started()
+        context.succeeded()
         await context.stopping.wait()
 
     return actor
@@ -305,6 +306,30 @@ async def test_a_breaker_keeps_a_child_parked_until_its_probe(
         assert status_of(root, "far").breaker.state is BreakerState.CLOSED
 
 
+async def test_being_ready_is_no_success_and_losing_what_worked_is_no_failure(
+    autojump_clock, running, status_of
+):
+    async def far(context):
+        context.started()  # it may go on trying while others start
+        await trio.sleep(1)
+        if context.incarnation > 3:
+            context.succeeded()
+            await trio.sleep(1)
+        raise Disconnected
+
+    policy = BreakerPolicy(window=3, minimum_calls=3, failure_rate=1, open_seconds=60)
+    root = Supervisor("root", [ChildSpec("far", far, breaker=policy)], backoff=EXACT)
+    async with running(root):
+        await trio.sleep(20)
+        assert status_of(root, "far").breaker.state is BreakerState.OPEN
+        assert status_of(root, "far").incarnation == 3
+        await trio.sleep(200)
+        breaker = status_of(root, "far").breaker
+        assert breaker.state is BreakerState.CLOSED
+        assert breaker.opened == 1
+        assert breaker.failures == 0
+
+
 async def test_an_isolated_child_stays_parked_until_its_breaker_is_reset(
     autojump_clock, running, status_of, idle
 ):
@@ -356,6 +381,7 @@ async def test_a_crash_gives_back_the_probes_of_the_crashed(autojump_clock, runn
             await trio.sleep(10)
             context.breaker.acquire(context.now())
             raise ValueError
+        context.succeeded()
         await context.stopping.wait()
 
     policy = BreakerPolicy(window=1, minimum_calls=1, open_seconds=10)

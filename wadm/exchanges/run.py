@@ -8,12 +8,14 @@ from wadm.exchanges.base import Event, Filled, Gap
 from wadm.exchanges.column import BadNumberError, Column, ScaleError
 from wadm.exchanges.contiguity import Missing, Position, Verdict
 from wadm.ledger import Account
-from wadm.market import MILLISECOND, IdKind, Instrument, TradeId, Trades
+from wadm.market import DAY, MILLISECOND, IdKind, Instrument, TradeId, Trades
 from wadm.numbers import from_decimal
 
 #: Milliseconds of 2009-01-01 and 2262-01-01 UTC: no trade is older than Bitcoin, and ns must fit 64 bits.
 EARLIEST_MS = 1_230_768_000_000
 LATEST_MS = 9_214_646_400_000
+#: So many µs may an exchange's clock be ahead of ours, or ours be wrong.
+AHEAD = DAY
 #: More fills than any aggregate trade has.
 MAX_COUNT = 10**9
 
@@ -112,6 +114,7 @@ class Run:
 
     def events(self, at: int) -> Iterator[Event]:
         """Give up what was collected: gaps, then trades, then what was filled at ``at`` (µs)."""
+        self._drop_after(at + AHEAD)
         self._finish()
         finished, self._finished = self._finished, []
         gaps, self._gaps = self._gaps, []
@@ -122,6 +125,21 @@ class Run:
         yield from finished
         for first, last in filled:
             yield Filled(exchange, symbol, self.id_kind, first, last, at)
+
+    def _drop_after(self, latest: int) -> None:
+        """Reject what claims to be later than ``latest`` (µs): it would close every bar before it."""
+        if self._times and max(self._times) <= latest:
+            return
+        for index in reversed([index for index, time in enumerate(self._times) if time > latest]):
+            for column in (
+                self._ids,
+                self._times,
+                self._prices.values,
+                self._quantities.values,
+                self._counts,
+            ):
+                del column[index]
+            self.reject("time_in_future")
 
     def _read(self, column: Column, text: str) -> int:
         try:
