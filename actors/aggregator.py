@@ -38,6 +38,9 @@ from wadm.timeframes import window
 
 log = structlog.get_logger("aggregator")
 
+#: More batches than the writer's mailbox and its run in hand can hold: the oldest is committed by then.
+UNCOMMITTED = 4_096
+
 
 @attrs.define(eq=False)
 class Aggregator:
@@ -59,7 +62,7 @@ class Aggregator:
         if mailbox is None:
             raise RuntimeError(f"{context.name} was started without a mailbox")
         self._series = BarSeries(self.memory.closed, self.grace)
-        await rebuild(self.memory, self._series, self.journal, self.reader, self.marks, epoch=self.epoch)
+        await rebuild(self.memory, self._series, self.reader, epoch=self.epoch)
         self._record(self._series.advance(self.memory.market_time))
         context.started()
         await self._journal_records()
@@ -122,6 +125,7 @@ class Aggregator:
         account = self.ledger.account(memory.instrument.key)
         too_old = self._series.fold(trades)
         memory.came_to(batch.incarnation, batch.number)
+        self._remember(batch)
         memory.left.pop((batch.incarnation, batch.number), None)
         account.applied += len(trades) - too_old
         if too_old:
@@ -130,6 +134,17 @@ class Aggregator:
         if batch.clock:
             memory.latency.add((time.perf_counter() - batch.clock) * 1e6, len(trades))
         self._advance(batch.market_time)
+
+    def _remember(self, batch: TradeBatch) -> None:
+        """Keep a batch until the writer has committed it: a rebuild could not find it elsewhere."""
+        waiting, key = self.memory.uncommitted, self.memory.instrument.key
+        waiting.append(batch)
+        while (
+            self.marks.batch(waiting[0].incarnation, key) >= waiting[0].number or len(waiting) > UNCOMMITTED
+        ):
+            waiting.popleft()
+            if not waiting:
+                break
 
     def _advance(self, market_time: int) -> None:
         memory = self.memory

@@ -11,7 +11,7 @@ from itertools import count
 import attrs
 import trio
 
-from actors.messages import Entry, GapRecord
+from actors.messages import Entry, GapRecord, TradeBatch
 from wadm.coverage import Gaps
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
@@ -33,16 +33,17 @@ class SymbolMemory:
 
     ``source`` is the kind of trades that is folded; those of another kind are the same trades once more.
     ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
-    behind all others. ``records`` wait to be journalled. ``left`` are batches that were left to the journal
-    because the mailbox was full: (incarnation, number) -> how many trades. ``poisoned`` are batches to be
-    skipped. ``covered_from`` (µs) is the earliest trade received or kept, ``open_from`` where the earliest
-    bar starts that is not closed yet.
+    behind all others. ``uncommitted`` batches were folded, but may not be in the journal yet. ``records``
+    wait to be journalled. ``left`` are batches that were left to the journal because the mailbox was full:
+    (incarnation, number) -> how many trades. ``poisoned`` are batches to be skipped. ``covered_from`` (µs) is
+    the earliest trade received or kept, ``open_from`` where the earliest bar starts that is not closed yet.
     """
 
     instrument: Instrument
     closed: ClosedBars
     source: IdKind
     applied: dict[int, int] = attrs.field(factory=dict)
+    uncommitted: deque[TradeBatch] = attrs.field(factory=deque)
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
     poisoned: set[tuple[int, int]] = attrs.field(factory=set)

@@ -1,7 +1,8 @@
 """How an aggregator comes to know where its symbol stands: start-up and crash recovery are one path.
 
 Closed bars come from memory, or after a start of the daemon from the stores; the open bars are folded again
-from the raw trades of the journal. What then still waits in the mailbox is recognised by its batch number.
+from the raw trades of the journal and of the batches on their way there. What then still waits in the
+mailbox is recognised by its batch number.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,6 @@ import trio
 from actors.burial import condemn
 from actors.memory import SymbolMemory, epoch_of
 from actors.messages import TradeBatch
-from actors.storage.journal import Journal
-from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
 from wadm.bar import Bar
 from wadm.market import MINUTE
@@ -27,13 +26,8 @@ RECOUNT = 3 * MINUTE
 
 _FOREVER = 1 << 62
 
-#: Senders whose last batch may not be committed yet, counted generously: the writer commits in order.
-_UNCOMMITTED = 8
 
-
-async def rebuild(
-    memory: SymbolMemory, series: BarSeries, journal: Journal, reader: DataReader, marks: Marks, *, epoch: int
-) -> None:
+async def rebuild(memory: SymbolMemory, series: BarSeries, reader: DataReader, *, epoch: int) -> None:
     """Bring ``series`` to the state that the batches applied so far make, or that the stores hold.
 
     ``epoch`` is this start of the daemon: its own batches come from the mailbox unless they were applied.
@@ -46,15 +40,14 @@ async def rebuild(
         await _load_closed(memory, reader)
         since = memory.closed.last_end() - RECOUNT
     else:
-        # What an earlier start of the daemon left was read from the journal: it has no marks here.
-        own = [one for one in applied.items() if epoch_of(one[0]) == epoch]
-        for incarnation, number in own[-_UNCOMMITTED:]:
-            await marks.wait_for_batch(incarnation, name.key, number)
         since = memory.market_time - series.grace - MINUTE + 1
     since = max(0, -(-since // MINUTE) * MINUTE)
     batches = await trio.to_thread.run_sync(
-        lambda: list(journal.overlapping(name.exchange, name.symbol, since, _FOREVER))
+        lambda: list(reader.journal.overlapping(name.exchange, name.symbol, since, _FOREVER))
     )
+    # What the writer has not committed yet is in nobody's hand but this memory's: a slow disk delays no one.
+    journalled = {(batch.incarnation, batch.number) for batch in batches}
+    batches += [one for one in memory.uncommitted if (one.incarnation, one.number) not in journalled]
 
     def is_ours(batch: TradeBatch) -> bool:
         earlier = fresh and epoch_of(batch.incarnation) != epoch

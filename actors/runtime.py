@@ -145,8 +145,9 @@ def _made(
         key: mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience) for key in symbols
     }
     positions = {one.exchange: registry.find(one.exchange).positions() for one in plan.connections}
+    reader = DataReader(journal, store)
     for memory in symbols.values():
-        stand(memory, positions[memory.instrument.exchange], journal)
+        stand(memory, positions[memory.instrument.exchange], reader)
     ledger = Ledger()
     senders = [BACKFILL, *(one.name for one in plan.connections)]
     return Runtime(
@@ -154,7 +155,7 @@ def _made(
         epoch=epoch,
         journal=journal,
         store=store,
-        reader=DataReader(journal, store),
+        reader=reader,
         marks=marks,
         writer=Writer(journal, marks, settings.storage.commit_interval_ms / 1_000),
         warm=Sink(journal, store, marks),

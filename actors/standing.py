@@ -3,37 +3,75 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
+import structlog
+
 from actors.memory import SymbolMemory
 from actors.messages import TradeBatch
-from actors.storage.journal_view import JournalView
-from wadm.exchanges.base import Gap
-from wadm.exchanges.contiguity import Missing, Positions, runs_of
+from actors.storage.errors import StorageError
+from actors.storage.reader import DataReader
+from wadm.coverage import KnownGap
+from wadm.exchanges.base import Filled, Gap
+from wadm.exchanges.contiguity import Missing, Positions, runs_of, without
+
+log = structlog.get_logger("standing")
 
 _FOREVER = 1 << 62
 
 
-def stand(memory: SymbolMemory, positions: Positions, journal: JournalView) -> None:
-    """Start a symbol's streams behind the last ids in the journal, and open again the holes among them.
+def stand(memory: SymbolMemory, positions: Positions, reader: DataReader) -> None:
+    """Start a symbol's stream of ids behind the last one in the journal, its gaps known again.
 
-    The ids themselves tell, not the records of gaps: a kill may have come between a batch and its record.
+    The ids in the journal tell of holes themselves: a kill may have come between a batch and the record of
+    its gap. Of gaps that are older than the journal only the record is left.
     """
     name = memory.instrument
-    batches = list(journal.overlapping(name.exchange, name.symbol, 0, _FOREVER))
-    for id_kind in {batch.trades.id_kind for batch in batches}:
-        of_kind = [batch for batch in batches if batch.trades.id_kind is id_kind]
-        position = positions.of(name.symbol, id_kind)
-        for batch in of_kind:
-            if isinstance(batch.trades.ids[0], str):
-                for trade_id in batch.trades.ids:
-                    position.restore(trade_id)
-        runs = runs_of(trade_id for batch in of_kind for trade_id in batch.trades.ids)
-        if runs:
-            position.restore(runs[-1].last)
-        for before, after in pairwise(runs):
-            hole = Missing(before.last + 1, after.first - 1)
+    position = positions.of(name.symbol, memory.source)
+    batches = [
+        batch
+        for batch in reader.journal.overlapping(name.exchange, name.symbol, 0, _FOREVER)
+        if batch.trades.id_kind is memory.source
+    ]
+    for batch in batches:
+        if isinstance(batch.trades.ids[0], str):
+            for trade_id in batch.trades.ids:
+                position.restore(trade_id)
+    runs = runs_of(trade_id for batch in batches for trade_id in batch.trades.ids)
+    if runs:
+        position.restore(runs[-1].last)
+    _recall(memory, reader)
+    for first, last in runs:
+        # A kill may have come between late trades and the record that their gap is filled.
+        memory.note_filled(Filled(name.exchange, name.symbol, memory.source, first, last, 0))
+    for gap in memory.gaps.open:
+        position.reopen(Missing(gap.first, gap.last))
+    for before, after in pairwise(runs):
+        for hole in _unknown(memory, Missing(before.last + 1, after.first - 1)):
             position.reopen(hole)
-            at = _time(of_kind, after.first)
-            memory.note_gap(Gap(name.exchange, name.symbol, id_kind, hole.first, hole.last, at))
+            at = _time(batches, after.first)
+            memory.note_gap(Gap(name.exchange, name.symbol, memory.source, hole.first, hole.last, at))
+
+
+def _recall(memory: SymbolMemory, reader: DataReader) -> None:
+    """Know again the gaps on record."""
+    name = memory.instrument
+    try:
+        records = reader.gaps(name.exchange, name.symbol, 0, _FOREVER)
+    except StorageError as error:
+        log.warning("gaps_not_read", symbol=name.key, reason=str(error))
+        return
+    memory.gaps.known += [
+        KnownGap(record.gap, record.state, record.reason)
+        for record in records
+        if record.gap.id_kind is memory.source
+    ]
+
+
+def _unknown(memory: SymbolMemory, hole: Missing) -> list[Missing]:
+    """Return the parts of a hole that lie in no gap known."""
+    left = [hole]
+    for known in memory.gaps.known:
+        left = [part for one in left for part in without(one, Missing(known.gap.first, known.gap.last))]
+    return left
 
 
 def _time(batches: Iterable[TradeBatch], trade_id: int) -> int:

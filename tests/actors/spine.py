@@ -28,7 +28,7 @@ from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor, ask
 from wadm.bar import Bar, merge
 from wadm.exchanges import registry
 from wadm.ledger import Ledger
-from wadm.market import MINUTE, SECOND, Instrument, TradeId, Trades
+from wadm.market import MINUTE, SECOND, IdKind, Instrument, TradeId, Trades
 from wadm.series import BarSeries
 from wadm.settings import Settings
 
@@ -146,7 +146,8 @@ def plan_of(*, playback: bool = True, instruments: Sequence[Instrument] = (BITCO
     keys = tuple(one.key for one in instruments)
     streams = tuple(f"{one.symbol.lower()}@trade" for one in instruments)
     connection = PlannedConnection(CONNECTION, "binance", "ws://made.up", streams, keys)
-    return Plan({one.key: one for one in instruments}, (connection,), playback=playback, rest={})
+    sources = dict.fromkeys(keys, IdKind.TRADE)
+    return Plan({one.key: one for one in instruments}, sources, (connection,), playback=playback, rest={})
 
 
 @attrs.define(eq=False)

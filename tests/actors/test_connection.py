@@ -51,7 +51,7 @@ class Bench:
         positions = binance.positions()
         instruments = {one.symbol: one for one in (BITCOIN, ETHER)}
         self.memory = ConnectionMemory(CONNECTION, "binance", ("btcusdt@trade", "ethusdt@trade"))
-        self.symbols = {one.key: SymbolMemory(one, ClosedBars()) for one in (BITCOIN, ETHER)}
+        self.symbols = {one.key: SymbolMemory(one, ClosedBars(), IdKind.TRADE) for one in (BITCOIN, ETHER)}
         self.aggregators = {key: Mailbox(key, self.room, deadline=self.patience) for key in KEYS}
         self.writer = Mailbox("writer", self.writer_room, deadline=self.patience)
         self.outbox = Outbox(self.writer, self.aggregators, self.symbols, self.ledger, {"binance": positions})

@@ -53,6 +53,14 @@ def runs_of(ids: Iterable[TradeId]) -> list[Missing]:
     return runs
 
 
+def without(ids: Missing, taken: Missing) -> list[Missing]:
+    """Return what is left of a range when another is taken out of it: nothing, one part or two."""
+    if taken.last < ids.first or ids.last < taken.first:
+        return [ids]
+    parts = (Missing(ids.first, taken.first - 1), Missing(taken.last + 1, ids.last))
+    return [part for part in parts if part.first <= part.last]
+
+
 class Position(ABC):
     """One stream's place in its ids."""
 
@@ -136,8 +144,7 @@ class CountedIds(Position):
                 left.append(Missing(first, last))
                 continue
             closed.append(inner)
-            outer = (Missing(first, inner.first - 1), Missing(inner.last + 1, last))
-            left += [part for part in outer if part.first <= part.last]
+            left += without(Missing(first, last), inner)
         self._missing = left
         return closed
 
@@ -163,8 +170,7 @@ class CountedIds(Position):
         if place < 0 or self._missing[place].last < trade_id:
             return Verdict.DUPLICATE
         first, last = self._missing[place]
-        left = (Missing(first, trade_id - 1), Missing(trade_id + 1, last))
-        self._missing[place : place + 1] = [part for part in left if part.first <= part.last]
+        self._missing[place : place + 1] = without(Missing(first, last), Missing(trade_id, trade_id))
         return Verdict.LATE
 
 
