@@ -18,6 +18,10 @@ demo *arguments: sync
 run *arguments: sync
     {{python}} -m wadm run {{arguments}}
 
+# play a recording with faults and clean, and compare: `just drill --seed 7`
+drill *arguments: sync
+    {{python}} -m wadm drill {{arguments}}
+
 # run the tests
 test *arguments: sync
     {{python}} -m pytest {{arguments}}
@@ -30,9 +34,14 @@ lint: sync
 types: sync
     .venv/bin/mypy
 
-# measure trades per second and latency on recorded traffic
+# measure trades per second and latency on recorded traffic, then what supervision costs
 bench *arguments: sync
     {{python}} tests/benchmarks/replay.py {{arguments}}
+    {{python}} tests/benchmarks/overhead.py
+
+# measure what supervision costs, against the same actors in a plain nursery
+overhead *arguments: sync
+    {{python}} tests/benchmarks/overhead.py {{arguments}}
 
 # pin the newest versions that pyproject.toml allows (needs the package index)
 lock:

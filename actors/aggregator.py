@@ -11,7 +11,7 @@ import attrs
 import structlog
 import trio
 
-from actors.memory import SymbolMemory
+from actors.memory import Checkpoint, SymbolMemory
 from actors.messages import (
     BarRecord,
     EndOfCapture,
@@ -30,7 +30,7 @@ from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
 from wadm import views
 from wadm.analytics.order_flow import order_flow, session_start
 from wadm.analytics.profile import RowSizeError, profile
-from wadm.bar import Bar
+from wadm.bar import Bar, encode
 from wadm.ledger import Ledger
 from wadm.market import MINUTE
 from wadm.series import BarSeries
@@ -40,6 +40,11 @@ log = structlog.get_logger("aggregator")
 
 #: More batches than the writer's mailbox and its run in hand can hold: the oldest is committed by then.
 UNCOMMITTED = 4_096
+
+#: Open bars are packed up after so many trades, but not more often than once in so many seconds: a rebuild
+#: begins there, and takes as long whether the minute was busy or calm.
+CHECKPOINT_TRADES = 500
+CHECKPOINT_SECONDS = 0.5
 
 
 @attrs.define(eq=False)
@@ -55,6 +60,8 @@ class Aggregator:
     epoch: int
     grace: int
     _series: BarSeries = attrs.field(init=False)
+    _since_checkpoint: int = 0
+    _checkpoint_due: float = 0.0
 
     async def run(self, context: Context) -> None:
         """Rebuild, then fold and answer until the mailbox is closed and empty."""
@@ -134,6 +141,16 @@ class Aggregator:
         if batch.clock:
             memory.latency.add((time.perf_counter() - batch.clock) * 1e6, len(trades))
         self._advance(batch.market_time)
+        self._since_checkpoint += len(trades)
+        if self._since_checkpoint >= CHECKPOINT_TRADES and trio.current_time() >= self._checkpoint_due:
+            self._take_checkpoint()
+
+    def _take_checkpoint(self) -> None:
+        memory = self.memory
+        memory.checkpoint = Checkpoint(
+            dict(memory.applied), tuple(encode(bar) for bar in self._series.open.values())
+        )
+        self._since_checkpoint, self._checkpoint_due = 0, trio.current_time() + CHECKPOINT_SECONDS
 
     def _remember(self, batch: TradeBatch) -> None:
         """Keep a batch until the writer has committed it: a rebuild could not find it elsewhere."""

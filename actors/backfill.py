@@ -19,7 +19,7 @@ from actors.runtime import BACKFILL, Runtime
 from supervision import Context
 from wadm.exchanges import registry
 from wadm.exchanges.base import Event, Filled, Gap, History, PageError, PageTrade, Rejected, Request
-from wadm.exchanges.contiguity import MAX_ID, Missing, Position
+from wadm.exchanges.contiguity import MAX_ID, Missing, Position, without
 from wadm.market import IdKind, Instrument, Trades
 
 log = structlog.get_logger("backfill")
@@ -30,8 +30,9 @@ PATIENCE = 0.05
 #: Seconds between attempts after an error, doubled up to the second.
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 
-#: Refusals in a row after which a recording is ended without what the local exchange does not give.
-PLAYBACK_REFUSALS = 6
+#: Refusals in a row after which is given up what may never come: by a recording, which has to end, all that
+#: the local exchange refuses; of a live exchange ids behind which it shows no trade, though there is one.
+LAST_REFUSAL = 6
 
 _TIMEOUT = httpx2.Timeout(10.0)
 
@@ -104,13 +105,14 @@ class Backfill:
                 if id_kind is not memory.source:
                     continue
                 instrument = memory.instrument
-                yield from (
-                    (instrument, id_kind, one) for one in ranges if not self._is_given_up(instrument, one)
-                )
+                for one in ranges:
+                    yield from ((instrument, id_kind, part) for part in self._not_given_up(instrument, one))
 
-    def _is_given_up(self, instrument: Instrument, ids: Missing) -> bool:
-        given_up = self._given_up.get(instrument.key, [])
-        return any(one.first <= ids.first and ids.last <= one.last for one in given_up)
+    def _not_given_up(self, instrument: Instrument, ids: Missing) -> list[Missing]:
+        left = [ids]
+        for given_up in self._given_up.get(instrument.key, []):
+            left = [part for one in left for part in without(one, given_up)]
+        return left
 
     def _ending(self) -> Iterator[str]:
         """Yield the symbols of a recording that has been played to its end."""
@@ -119,12 +121,17 @@ class Backfill:
             yield from (key for key in runtime.plan.traded if key not in self._told)
 
     async def _round(self, client: httpx2.AsyncClient) -> None:
-        for instrument, id_kind, missing in list(self._gaps()):
-            await self._fill(client, instrument, id_kind, missing)
+        await self._fill_all(client)
         for key in list(self._ending()):
             await self._finish(client, self.runtime.symbols[key].instrument)
 
     # --- filling ---
+
+    async def _fill_all(self, client: httpx2.AsyncClient) -> None:
+        """Fill every gap, those as well that are noticed meanwhile."""
+        while gaps := list(self._gaps()):
+            for instrument, id_kind, missing in gaps:
+                await self._fill(client, instrument, id_kind, missing)
 
     async def _fill(
         self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, missing: Missing
@@ -143,15 +150,16 @@ class Backfill:
     async def _fill_from(self, source: Source, wanted: Missing) -> int:
         """Fill as much as one page gives; return the first id that is still to be asked for."""
         # The trade before is asked for too: what a page passes over behind it is no market trade.
-        page = await self._page(source, wanted.first - 1)
+        page = await self._page(source, max(0, wanted.first - 1))
         if not page or page[-1].id < wanted.first:
             # Nothing follows the trade before. What comes later, if anything?
-            page = await self._page(source, wanted.first)
-            following = [trade.id for trade in page if trade.id >= wanted.first]
-            lost = Missing(wanted.first, min([*following, wanted.last + 1]) - 1)
-            if lost.first <= lost.last:
-                self._give_up(source.instrument, source.id_kind, lost, "the exchange does not give them")
-                return lost.last + 1
+            page = [trade for trade in await self._page(source, wanted.first) if trade.id >= wanted.first]
+            if not page and not self.runtime.plan.playback and self._refusals < LAST_REFUSAL:
+                raise NotNow(f"{source.instrument.key} has not come to id {wanted.first} there yet")
+        lost = Missing(wanted.first, min(page[0].id - 1, wanted.last) if page else wanted.last)
+        if lost.first <= lost.last:
+            self._give_up(source.instrument, source.id_kind, lost, "the exchange does not give them")
+            return lost.last + 1
         return await self._take_page(source, page, wanted) + 1
 
     def _still_missing(self, source: Source, asked: Missing) -> list[Missing]:
@@ -159,9 +167,12 @@ class Backfill:
         instrument = source.instrument
         position = self.runtime.positions[instrument.exchange].of(instrument.symbol, source.id_kind)
         return [
-            one
-            for one in position.missing
-            if one.first <= asked.last and asked.first <= one.last and not self._is_given_up(instrument, one)
+            part
+            for first, last in position.missing
+            if first <= asked.last and asked.first <= last
+            for part in self._not_given_up(
+                instrument, Missing(max(first, asked.first), min(last, asked.last))
+            )
         ]
 
     async def _take_page(self, source: Source, page: Sequence[PageTrade], wanted: Missing) -> int:
@@ -220,6 +231,8 @@ class Backfill:
                 await self._verify_tail(client, instrument, memory.source, position)
             except (NotEver, PageError) as error:
                 log.warning("tail_not_verified", symbol=instrument.key, reason=str(error))
+        # Nothing may be filled after the end is told: nobody would close the bars it falls into.
+        await self._fill_all(client)
         market_time = max(one.market_time for one in self.runtime.connections.values())
         await self.runtime.aggregators[instrument.key].put(EndOfCapture(max(market_time, memory.market_time)))
         self._told.add(instrument.key)
@@ -252,7 +265,7 @@ class Backfill:
 
     def _later(self, why: str, after: float | None = None) -> Exception:
         """Return NotNow; in playback, which must come to an end, NotEver in the long run."""
-        if self.runtime.plan.playback and self._refusals >= PLAYBACK_REFUSALS:
+        if self.runtime.plan.playback and self._refusals >= LAST_REFUSAL:
             return NotEver(why)
         return NotNow(why, after)
 

@@ -94,6 +94,7 @@ class Daemon:
         self._listener = listener
         self._reconnecting = reconnecting
         self._failure: Mistake | None = None
+        self.ended = trio.Event()
         self.root = runtime.root = self._tree()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,6 +103,7 @@ class Daemon:
         await self.root.run(task_status=task_status)
         if self._failure is not None:
             raise self._failure
+        self.ended.set()
 
     def stop(self) -> None:
         """Ask for an orderly stop."""

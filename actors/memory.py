@@ -5,7 +5,7 @@ an await in between.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 import attrs
@@ -27,6 +27,14 @@ LIVES = 256
 _LIVES_IN_EPOCH = 1_000_000
 
 
+@attrs.frozen(eq=False)
+class Checkpoint:
+    """The open bars, packed, as they were when ``applied`` was so far: a rebuild begins here."""
+
+    applied: Mapping[int, int]
+    bars: tuple[bytes, ...]
+
+
 @attrs.define(eq=False)
 class SymbolMemory:
     """One symbol's closed bars, and how far its aggregator has come.
@@ -43,6 +51,7 @@ class SymbolMemory:
     closed: ClosedBars
     source: IdKind
     applied: dict[int, int] = attrs.field(factory=dict)
+    checkpoint: Checkpoint | None = None
     uncommitted: deque[TradeBatch] = attrs.field(factory=deque)
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)

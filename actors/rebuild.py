@@ -1,21 +1,21 @@
 """How an aggregator comes to know where its symbol stands: start-up and crash recovery are one path.
 
-Closed bars come from memory, or after a start of the daemon from the stores; the open bars are folded again
-from the raw trades of the journal and of the batches on their way there. What then still waits in the
-mailbox is recognised by its batch number.
+Closed bars come from memory, or after a start of the daemon from the stores; the open bars begin at the last
+checkpoint, and are folded on from the raw trades of the journal and of the batches on their way there. What
+then still waits in the mailbox is recognised by its batch number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
 
 from actors.burial import condemn
-from actors.memory import SymbolMemory, epoch_of
+from actors.memory import Checkpoint, SymbolMemory, epoch_of
 from actors.messages import TradeBatch
 from actors.storage.reader import DataReader
-from wadm.bar import Bar
-from wadm.market import MINUTE
+from wadm.bar import Bar, decode
+from wadm.market import MINUTE, Instrument
 from wadm.series import BarSeries
 
 log = structlog.get_logger("rebuild")
@@ -33,8 +33,7 @@ async def rebuild(memory: SymbolMemory, series: BarSeries, reader: DataReader, *
     ``epoch`` is this start of the daemon: its own batches come from the mailbox unless they were applied.
     """
     memory.warming = True
-    name = memory.instrument
-    applied = dict(memory.applied)
+    name, applied = memory.instrument, dict(memory.applied)
     fresh = not applied
     if fresh:
         await _load_closed(memory, reader)
@@ -42,28 +41,51 @@ async def rebuild(memory: SymbolMemory, series: BarSeries, reader: DataReader, *
     else:
         since = memory.market_time - series.grace - MINUTE + 1
     since = max(0, -(-since // MINUTE) * MINUTE)
-    batches = await trio.to_thread.run_sync(
-        lambda: list(reader.journal.overlapping(name.exchange, name.symbol, since, _FOREVER))
-    )
+    begun = memory.checkpoint or Checkpoint({}, ())
+    batches = await trio.to_thread.run_sync(_journalled, reader, name, begun, applied, since)
     # What the writer has not committed yet is in nobody's hand but this memory's: a slow disk delays no one.
     journalled = {(batch.incarnation, batch.number) for batch in batches}
     batches += [one for one in memory.uncommitted if (one.incarnation, one.number) not in journalled]
 
     def is_ours(batch: TradeBatch) -> bool:
-        earlier = fresh and epoch_of(batch.incarnation) != epoch
-        return earlier or batch.number <= applied.get(batch.incarnation, 0)
+        if fresh:
+            return epoch_of(batch.incarnation) != epoch
+        number = applied.get(batch.incarnation, 0)
+        return begun.applied.get(batch.incarnation, 0) < batch.number <= number
 
-    scratch = _refold(memory, [batch for batch in batches if is_ours(batch)], series.grace)
+    ours = [batch for batch in batches if is_ours(batch)]
+    scratch = _refold(memory, begun.bars, ours, series.grace)
     for start, bar in scratch.open.items():
         if start >= since:
             _adopt(series, bar)
+    memory.open_from = min(series.open, default=None)
     memory.warming = False
 
 
-def _refold(memory: SymbolMemory, batches: Sequence[TradeBatch], grace: int) -> BarSeries:
-    """Fold batches anew. One that cannot be folded is poison: it is condemned, and the fold begun again."""
+def _journalled(
+    reader: DataReader, name: Instrument, begun: Checkpoint, applied: Mapping[int, int], since: int
+) -> list[TradeBatch]:
+    """Read what was folded after the checkpoint; without one, all that reaches past ``since`` (µs)."""
+    journal = reader.journal
+    if not begun.applied:
+        return list(journal.overlapping(name.exchange, name.symbol, since, _FOREVER))
+    found: list[TradeBatch] = []
+    for incarnation, last in applied.items():
+        done = begun.applied.get(incarnation, 0)
+        while done < last:
+            page = journal.batches(name.exchange, name.symbol, incarnation, done)
+            found += page
+            done = page[-1].number if page else last
+    return found
+
+
+def _refold(
+    memory: SymbolMemory, bars: Sequence[bytes], batches: Sequence[TradeBatch], grace: int
+) -> BarSeries:
+    """Fold batches onto packed bars. One that cannot be folded is poison: the fold begins again."""
     while True:
-        scratch = BarSeries(grace=grace)
+        opened = (decode(packed) for packed in bars)
+        scratch = BarSeries(grace=grace, open={bar.start: bar for bar in opened})
         for batch in batches:
             if (batch.incarnation, batch.number) in memory.poisoned:
                 continue

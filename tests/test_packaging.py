@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -109,8 +110,18 @@ def test_the_readme_links_to_what_exists():
 
 def test_every_recipe_of_the_readme_is_in_the_justfile():
     recipes = set(re.findall(r"^(\w+)(?: [^:=]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
-    assert recipes >= {"run", "demo", "test", "lint", "types", "bench", "sync", "lock"}
+    assert recipes >= {"run", "demo", "drill", "test", "lint", "types", "bench", "sync", "lock"}
     assert set(re.findall(r"`just (\w+)", README)) <= recipes
+
+
+def test_the_readme_shows_the_example_of_supervision_as_it_runs(capsys: pytest.CaptureFixture[str]):
+    example = ROOT / "tests" / "supervision" / "example.py"
+    ((shown, printed),) = re.findall(
+        r"^```python\n(.*?)^```\n```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE
+    )
+    assert shown == example.read_text()
+    runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out == printed
 
 
 def test_the_default_configuration_is_found():

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 import actors.front.front  # noqa: F401  # a second's import, which would fall into the playback otherwise
-from actors import plan, signals
+from actors import garbage, plan, signals
 from actors.background import background
 from actors.configuration import load_listing
 from actors.daemon import Daemon, open_daemon
@@ -71,17 +71,14 @@ async def playing(
 
     A signal that comes before the block begins cancels ``starting``, the scope around it.
     """
-    interrupted, running, stopped = trio.Event(), trio.Event(), trio.Event()
+    interrupted, running = trio.Event(), trio.Event()
 
     def interrupt() -> None:
         interrupted.set()
         if not running.is_set():
             starting.cancel()
 
-    async def run(daemon: Daemon, *, task_status: trio.TaskStatus[None]) -> None:
-        await daemon.run(task_status=task_status)
-        stopped.set()
-
+    garbage.settle()
     async with background() as nursery:
         await nursery.start(signals.watch, interrupt)
         with _directory(data_dir) as directory:
@@ -93,11 +90,11 @@ async def playing(
                     open_daemon(settings, what, Path(directory), stop_within=1.5) as daemon,
                     background() as tasks,
                 ):
-                    await tasks.start(run, daemon)
+                    await tasks.start(daemon.run)
                     running.set()
                     yield Playing(daemon, server, interrupted)
                     daemon.stop()
-                    await stopped.wait()
+                    await daemon.ended.wait()
 
 
 def _directory(given: Path | None) -> "tempfile.TemporaryDirectory[str] | _Kept":

@@ -1,15 +1,18 @@
 """``wadm run``: the daemon on live exchanges."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from actors import logs, plan, signals
+from actors import garbage, logs, plan, signals
 from actors.background import background
 from actors.configuration import load_listing, load_settings
 from actors.daemon import open_daemon
+from supervision import Event, Happening
+from supervision.status import log_event
 
 
 def add_to(commands: Any) -> None:
@@ -40,9 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     async def follow() -> None:
         directory = Path(settings.storage.data_dir)
-        async with open_daemon(settings, what, directory) as daemon, background() as nursery:
+        async with (
+            open_daemon(settings, what, directory, listener=_listen) as daemon,
+            background() as nursery,
+        ):
             await nursery.start(signals.watch, daemon.stop)
-            await daemon.run()
+            await nursery.start(daemon.run)
+            garbage.settle()
+            await daemon.ended.wait()
 
     trio.run(follow, strict_exception_groups=True)
     return 0
+
+
+def _listen(event: Event) -> None:
+    """Log what happens in the supervision tree. A task that cannot be ended must not keep the process."""
+    log_event(event)
+    if event.what is Happening.STUCK and "/" not in event.path:
+        os._exit(1)

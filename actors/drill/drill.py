@@ -155,9 +155,9 @@ def _targets(exchange: str, capture: Capture) -> dict[str, list[str]]:
         f"connections/connection:{exchange}#{n}" for n, _ in enumerate(found.routes(capture.streams), 1)
     ]
     others = ["storage/writer", "storage/warm", "storage/retention", "services/backfill", "front/http"]
-    # Where the state is, most is to be lost: aggregators are hit twice as often as the rest.
+    # Where the state is, most is to be lost: aggregators are hit four times as often as the rest.
     return {
-        "kill": [*aggregators, *aggregators, *connections, *others],
+        "kill": [*4 * aggregators, *connections, *others],
         "slow-consumer": [*(path.partition("/")[2] for path in aggregators), "writer"],
     }
 

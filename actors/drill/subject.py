@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors import logs, plan
+from actors import garbage, logs, plan
 from actors.background import background
 from actors.configuration import load_listing
 from actors.daemon import Daemon, Reconnecting, open_daemon
@@ -58,6 +58,7 @@ class Subject:
             background() as nursery,
         ):
             await nursery.start(self.daemon.run)
+            garbage.settle()
             _tell(protocol.Ready())
             nursery.start_soon(self._watch_connections)
             nursery.start_soon(self._report)

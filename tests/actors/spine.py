@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -18,10 +18,11 @@ import attrs
 import trio
 
 from actors.aggregator import Aggregator
+from actors.backfill import Backfill
 from actors.connection import END_OF_CAPTURE, Connection
 from actors.messages import EndOfCapture, WindowAnswer, WindowQuery
 from actors.plan import Plan, PlannedConnection
-from actors.runtime import Runtime, open_runtime
+from actors.runtime import BACKFILL, Runtime, open_runtime
 from actors.storage.journal_view import JournalView
 from actors.websocket import ConnectFailed, ConnectionLost, Frames
 from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor, ask
@@ -142,12 +143,19 @@ def _run(frames: list[bytes]) -> Frames:
 # --- the actors ---
 
 
-def plan_of(*, playback: bool = True, instruments: Sequence[Instrument] = (BITCOIN, ETHER)) -> Plan:
+def plan_of(
+    *,
+    playback: bool = True,
+    instruments: Sequence[Instrument] = (BITCOIN, ETHER),
+    rest: Mapping[str, str] | None = None,
+) -> Plan:
     keys = tuple(one.key for one in instruments)
     streams = tuple(f"{one.symbol.lower()}@trade" for one in instruments)
     connection = PlannedConnection(CONNECTION, "binance", "ws://made.up", streams, keys)
     sources = dict.fromkeys(keys, IdKind.TRADE)
-    return Plan({one.key: one for one in instruments}, sources, (connection,), playback=playback, rest={})
+    return Plan(
+        {one.key: one for one in instruments}, sources, (connection,), playback=playback, rest=rest or {}
+    )
 
 
 @attrs.define(eq=False)
@@ -165,7 +173,8 @@ class Spine:
         """Wait until the exchange has ended and everything is applied and stored."""
         runtime = self.runtime
         await runtime.connections[CONNECTION].ended.wait()
-        for key in runtime.plan.traded:
+        # The actor that fills gaps tells the end itself, once it has.
+        for key in () if runtime.plan.rest else runtime.plan.traded:
             market_time = runtime.connections[CONNECTION].market_time
             await runtime.aggregators[key].put(EndOfCapture(market_time))
         await runtime.complete()
@@ -214,7 +223,10 @@ def connection_of(runtime: Runtime, exchange: FakeExchange) -> Connection:
 async def spine(
     directory: Path, exchange: FakeExchange | None = None, plan: Plan | None = None
 ) -> AsyncIterator[Spine]:
-    """Run writer, sink, aggregators and connection for the length of the block, then stop them in order."""
+    """Run writer, sink, aggregators and connection for the length of the block, then stop them in order.
+
+    Gaps are filled where the plan names a REST interface.
+    """
     async with open_runtime(Settings(), plan or plan_of(), directory) as runtime:
         connection = None if exchange is None else connection_of(runtime, exchange)
         root = runtime.root = Supervisor(
@@ -241,6 +253,9 @@ def _tree(runtime: Runtime, connection: Connection | None) -> Iterator[Superviso
     if connection is not None:
         spec = ChildSpec(CONNECTION, connection.run, restart=Restart.TRANSIENT, shutdown_timeout=0)
         yield Supervisor("connections", [spec], **often)  # type: ignore[arg-type]
+    if runtime.plan.rest:
+        backfill = ChildSpec(BACKFILL, Backfill(runtime).run, shutdown_timeout=0)
+        yield Supervisor("services", [backfill], **often)  # type: ignore[arg-type]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -264,7 +279,7 @@ def folded(frames: Sequence[bytes], market_time: int | None = None) -> dict[str,
     codec = binance.codec({one.symbol: one for one in (BITCOIN, ETHER)}, binance.positions(), Ledger())
     series = {one.key: BarSeries() for one in (BITCOIN, ETHER)}
     newest = 0
-    for event in codec.receive(frames, 0):
+    for event in codec.receive(frames, time.time_ns() // 1_000):
         if isinstance(event, Trades):
             series[event.key].fold(event)
             newest = max(newest, *event.times)
@@ -275,6 +290,11 @@ def folded(frames: Sequence[bytes], market_time: int | None = None) -> dict[str,
 def plainly(bars: Sequence[Bar]) -> list[Bar]:
     """Return bars without what depends on when they were closed."""
     return [attrs.evolve(bar, revision=0) for bar in bars]
+
+
+def unordered(bars: Sequence[Bar]) -> list[Bar]:
+    """Return bars without what depends on the order in which their trades came, too."""
+    return [attrs.evolve(bar, exact_path=True, delta_high=0, delta_low=0) for bar in plainly(bars)]
 
 
 def journalled(journal: JournalView, symbol: str) -> list[TradeId]:

@@ -17,7 +17,7 @@ from supervision import Context, Mailbox
 from wadm.exchanges import registry
 from wadm.exchanges.base import Heartbeat, Reply
 from wadm.ledger import Ledger
-from wadm.market import MINUTE, SECOND
+from wadm.market import MINUTE, SECOND, IdKind
 from wadm.series import ClosedBars
 
 #: 2024-08-09T00:00:00Z

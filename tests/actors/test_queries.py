@@ -8,9 +8,7 @@ import trio
 from spine import BITCOIN, CONNECTION, FakeExchange, plan_of, recorded, spine, trade, until
 
 from actors.queries import Queries
-from actors.retention import Retention
 from actors.runtime import open_runtime
-from supervision import Context
 from wadm.instants import iso
 from wadm.market import DAY, HOUR, MINUTE
 from wadm.questions import Unavailable
@@ -131,27 +129,3 @@ async def test_an_aggregator_that_does_not_answer_is_unavailable(
     async with open_runtime(Settings(), plan_of(), tmp_path) as runtime:
         with pytest.raises(Unavailable, match=r"^binance:BTCUSDT is not available: "):
             await Queries(runtime).volume_profile({**ASKED, "timeframe": "1m"})
-
-
-async def test_raw_trades_are_forgotten_after_their_retention_but_not_while_a_symbol_is_rebuilt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("actors.retention.PERIOD", 0.01)
-    frames = recorded(2_000)
-    with trio.fail_after(20):
-        async with spine(tmp_path, FakeExchange(frames)) as running:
-            await running.complete()
-            runtime, memory = running.runtime, running.runtime.symbols[KEY]
-            memory.warming = True
-
-            def kept() -> object:
-                return runtime.journal.trades_extent("binance", "BTCUSDT")
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(Retention(runtime, -20).run, Context("retention", 1))
-                await trio.sleep(0.1)
-                assert kept() is not None
-                memory.warming = False
-                await until(lambda: kept() is None)
-                nursery.cancel_scope.cancel()
-            assert len(running.bars(KEY)) > 1

@@ -6,17 +6,17 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 import trio_websocket
+import trustme
 from websocket_wire import closing, frame, read_request, response
 
 from actors.websocket import ConnectFailed, ConnectionLost, open_websocket
 
-CERTIFICATE = Path(__file__).parent / "test_websocket_localhost.pem"
+AUTHORITY = trustme.CA()
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
 
@@ -203,13 +203,14 @@ async def test_what_is_no_websocket_url(url: str) -> None:
 
 def _server_tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    AUTHORITY.issue_cert("localhost").configure_cert(context)
     return context
 
 
 async def test_tls(nursery: trio.Nursery) -> None:
     server = await _echo(nursery, _server_tls())
-    context = ssl.create_default_context(cafile=CERTIFICATE)
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
     async with open_websocket(f"wss://localhost:{server.port}/ws", ssl_context=context) as websocket:
         await websocket.send("x" * 100_000)
         run = await anext(websocket.runs())

@@ -9,16 +9,13 @@ captures take turns.
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import rounds
 import trio
 
 from actors import logs
@@ -41,17 +38,17 @@ FIGURES: dict[str, Callable[[dict[str, Any]], float]] = {
 def main() -> int:
     """Measure, or play one round for the process that measures."""
     arguments = _parser().parse_args()
-    captures = [_capture(named) for named in arguments.captures] or [("binance", bundled())]
+    captures = rounds.captures(arguments.captures, bundled())
     if arguments.round:
         print(json.dumps(trio.run(_round, *captures[0], arguments.speed)))
         return 0
-    print(_machine())
+    print(rounds.machine())
     results: dict[str, list[dict[str, Any]]] = {f"{name}={path}": [] for name, path in captures}
     for _ in range(arguments.rounds):
-        for capture, rounds in results.items():
-            rounds.append(_in_child(capture, arguments.speed))
-    for capture, rounds in results.items():
-        _report(capture, rounds)
+        for capture, played in results.items():
+            played.append(rounds.in_child(__file__, "--speed", arguments.speed, capture))
+    for capture, played in results.items():
+        _report(capture, played)
     return 0
 
 
@@ -61,20 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("captures", nargs="*", metavar="EXCHANGE=CAPTURE", help="default: the bundled one")
     parser.add_argument(
-        "--rounds", type=int, default=7, metavar="N", help="rounds of each capture (default: 7)"
+        "--rounds", type=rounds.count, default=7, metavar="N", help="rounds of each capture (default: 7)"
     )
     parser.add_argument(
         "--speed", default="max", type=speed, help="'max' (default), or times the recorded pace"
     )
     parser.add_argument("--round", action="store_true", help=argparse.SUPPRESS)
     return parser
-
-
-def _capture(named: str) -> tuple[str, Path]:
-    exchange, equals, path = named.partition("=")
-    if not equals or not Path(path).is_file():
-        sys.exit(f"bench: {named} is not EXCHANGE=CAPTURE with a file that exists, such as binance=frames.gz")
-    return exchange, Path(path)
 
 
 async def _round(exchange: str, capture: Path, pace: str) -> dict[str, Any]:
@@ -100,49 +90,13 @@ async def _round(exchange: str, capture: Path, pace: str) -> dict[str, Any]:
     raise SystemExit("bench: interrupted before it began")
 
 
-def _in_child(capture: str, pace: str) -> dict[str, Any]:
-    """Play one round in a fresh interpreter, so that no round inherits another's heap."""
-    command = [sys.executable, __file__, "--round", "--speed", pace, capture]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
-    if not result["whole"]:
-        sys.exit(f"bench: the ledger of a round of {capture} does not balance, or the round was interrupted")
-    return result
-
-
-def _report(capture: str, rounds: Sequence[dict[str, Any]]) -> None:
-    first = rounds[0]
+def _report(capture: str, played: Sequence[dict[str, Any]]) -> None:
+    first = played[0]
     content = f"{first['trades']} trades in {first['frames']} frames"
-    print(f"\n{Path(capture).name}: {content}, {len(rounds)} rounds")
-    print(f"  {'':14}{'median':>10}{'lowest':>10}{'highest':>10}")
+    print(f"\n{Path(capture).name}: {content}, {len(played)} rounds")
+    print(rounds.heading())
     for name, figure in FIGURES.items():
-        values = [figure(result) for result in rounds]
-        print(
-            f"  {name:14}"
-            + "".join(f"{value:>10,.0f}" for value in (statistics.median(values), min(values), max(values)))
-        )
-
-
-def _machine() -> str:
-    cores, (load, _, _) = os.cpu_count() or 1, os.getloadavg()
-    system = f"{platform.system()} {platform.machine()}; Python {platform.python_version()}"
-    lines = [f"{_processor()}, {cores} cores; {system}"]
-    if load > 0.5:
-        lines.append(
-            f"WARNING: the load average is {load:.1f}; the figures below are those of a busy machine"
-        )
-    return "\n".join(lines)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown processor"
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        "unknown processor",
-    )
+        print(rounds.line(name, [figure(result) for result in played]))
 
 
 if __name__ == "__main__":

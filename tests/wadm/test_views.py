@@ -15,14 +15,14 @@ from wadm import views
 from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import ValueAreaMethod, profile
 from wadm.bar import Bar
-from wadm.coverage import Coverage
+from wadm.coverage import Coverage, KnownGap
 from wadm.exchanges.base import Gap
 from wadm.market import MINUTE, IdKind, Instrument
 
 D = Decimal
 BTC = Instrument("binance", "BTCUSDT", D("0.010"))
 COVERAGE = Coverage(
-    (0, MINUTE), False, True, [Gap("binance", "BTCUSDT", IdKind.TRADE, 5, 6, 7)], ["live"], 1, False
+    (0, MINUTE), False, True, [KnownGap(Gap("binance", "BTCUSDT", IdKind.TRADE, 5, 6, 7))], ["live"], 1, False
 )
 ANY = trade_lists(prices=numbers(50, 3) | huge, quantities=numbers(50, 8) | huge)
 PLAIN = re.compile(r"0|-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")

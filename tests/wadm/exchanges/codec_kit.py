@@ -16,7 +16,8 @@ from wadm.market import Instrument, TradeId, Trades
 
 CAPTURES = Path(__file__).parents[2] / "captures" / "codec"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT")
-AT = 1_723_161_254_087_896
+#: 2027-01-01T00:00:00Z, after every recording: when the frames are taken to be received (µs)
+AT = 1_798_761_600_000_000
 
 
 def recorded(name: str) -> list[bytes]:
