@@ -5,20 +5,20 @@ this actor, or of the one that noticed, forgets nothing. At a recording's end it
 come after the last trade received, and then tells the aggregators that nothing more will come.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 
 import attrs
-import httpx2
 import structlog
 import trio
 
+from actors import rest as rest_interface
 from actors.messages import EndOfCapture
+from actors.rest import NotEver, NotNow, Rest
 from actors.runtime import BACKFILL, Runtime
 from supervision import Context
 from wadm.exchanges import registry
-from wadm.exchanges.base import Event, Filled, Gap, History, PageError, PageTrade, Rejected, Request
+from wadm.exchanges.base import Event, Filled, Gap, History, PageError, PageTrade, Rejected
 from wadm.exchanges.contiguity import MAX_ID, Missing, Position, without
 from wadm.market import IdKind, Instrument, Trades
 
@@ -34,29 +34,12 @@ FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 #: the local exchange refuses; of a live exchange ids behind which it shows no trade, though there is one.
 LAST_REFUSAL = 6
 
-_TIMEOUT = httpx2.Timeout(10.0)
-
-#: Environment variables with API keys, by exchange.
-_KEYS = {"binance": "BINANCE_API_KEY", "binance_usdm": "BINANCE_API_KEY"}
-
-
-class NotNow(Exception):  # a state of the far side
-    """The exchange cannot answer at the moment; ``after`` is when to ask again (s), where it said so."""
-
-    def __init__(self, why: str, after: float | None = None) -> None:
-        super().__init__(why)
-        self.after = after
-
-
-class NotEver(Exception):  # a state of the far side
-    """The exchange will not answer this request."""
-
 
 @attrs.frozen(eq=False)
 class Source:
     """Where the trades of one stream are asked for."""
 
-    client: httpx2.AsyncClient
+    rest: Rest
     instrument: Instrument
     id_kind: IdKind
 
@@ -77,10 +60,13 @@ class Backfill:
         context.started()
         await outbox.hand_over()
         retry = FIRST_RETRY
-        async with httpx2.AsyncClient(timeout=_TIMEOUT) as client:
+        async with rest_interface.client() as client:
+            asking = Rest(client, self.runtime.plan.rest, self.runtime.plan.playback)
             while True:
+                # A recording has to come to its end, whatever the local exchange refuses.
+                asking.hopeless = asking.playback and self._refusals >= LAST_REFUSAL
                 try:
-                    await self._round(client)
+                    await self._round(asking)
                 except NotNow as reason:
                     log.warning("backfill_waits", reason=str(reason))
                     await trio.sleep(reason.after or retry)
@@ -120,24 +106,22 @@ class Backfill:
         if runtime.plan.playback and all(one.ended.is_set() for one in runtime.connections.values()):
             yield from (key for key in runtime.plan.traded if key not in self._told)
 
-    async def _round(self, client: httpx2.AsyncClient) -> None:
-        await self._fill_all(client)
+    async def _round(self, rest: Rest) -> None:
+        await self._fill_all(rest)
         for key in list(self._ending()):
-            await self._finish(client, self.runtime.symbols[key].instrument)
+            await self._finish(rest, self.runtime.symbols[key].instrument)
 
     # --- filling ---
 
-    async def _fill_all(self, client: httpx2.AsyncClient) -> None:
+    async def _fill_all(self, rest: Rest) -> None:
         """Fill every gap, those as well that are noticed meanwhile."""
         while gaps := list(self._gaps()):
             for instrument, id_kind, missing in gaps:
-                await self._fill(client, instrument, id_kind, missing)
+                await self._fill(rest, instrument, id_kind, missing)
 
-    async def _fill(
-        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, missing: Missing
-    ) -> None:
+    async def _fill(self, rest: Rest, instrument: Instrument, id_kind: IdKind, missing: Missing) -> None:
         """Ask for missing ids until they have come; give up on those that the exchange does not give."""
-        source = Source(client, instrument, id_kind)
+        source = Source(rest, instrument, id_kind)
         wanted = missing
         try:
             while wanted.first <= wanted.last:
@@ -184,9 +168,8 @@ class Backfill:
 
     async def _page(self, source: Source, first: int) -> Sequence[PageTrade]:
         instrument, history = source.instrument, self._history(source.instrument)
-        body = await self._get(
-            source.client, instrument, history.request(instrument.symbol, source.id_kind, first)
-        )
+        request = history.request(instrument.symbol, source.id_kind, first)
+        body = await source.rest.get(instrument.exchange, request)
         return history.page(source.id_kind, body)
 
     def _history(self, instrument: Instrument) -> History:
@@ -222,65 +205,30 @@ class Backfill:
 
     # --- the end of a recording ---
 
-    async def _finish(self, client: httpx2.AsyncClient, instrument: Instrument) -> None:
+    async def _finish(self, rest: Rest, instrument: Instrument) -> None:
         """Ask for what may have come after the last trade received, then say that this was all."""
         memory = self.runtime.symbols[instrument.key]
         position = self.runtime.positions[instrument.exchange].of(instrument.symbol, memory.source)
         if position.expected >= 0:
             try:
-                await self._verify_tail(client, instrument, memory.source, position)
+                await self._verify_tail(rest, instrument, memory.source, position)
             except (NotEver, PageError) as error:
                 log.warning("tail_not_verified", symbol=instrument.key, reason=str(error))
         # Nothing may be filled after the end is told: nobody would close the bars it falls into.
-        await self._fill_all(client)
+        await self._fill_all(rest)
         market_time = max(one.market_time for one in self.runtime.connections.values())
         await self.runtime.aggregators[instrument.key].put(EndOfCapture(max(market_time, memory.market_time)))
         self._told.add(instrument.key)
 
     async def _verify_tail(
-        self, client: httpx2.AsyncClient, instrument: Instrument, id_kind: IdKind, position: Position
+        self, rest: Rest, instrument: Instrument, id_kind: IdKind, position: Position
     ) -> None:
-        source = Source(client, instrument, id_kind)
+        source = Source(rest, instrument, id_kind)
         while True:
             first = position.expected
             page = await self._page(source, first - 1)
             if not page or await self._take_page(source, page, Missing(first, MAX_ID)) < first:
                 return
-
-    # --- asking ---
-
-    async def _get(self, client: httpx2.AsyncClient, instrument: Instrument, request: Request) -> bytes:
-        """Return the body of an answer. Raises NotNow or NotEver."""
-        url = self.runtime.plan.rest[instrument.exchange] + request.path
-        try:
-            answer = await client.get(url, params=dict(request.query), headers=self._key(instrument, request))
-        except httpx2.HTTPError as error:
-            raise self._later(f"{url}: {error or type(error).__name__}") from error
-        if answer.status_code in (403, 418, 429) or answer.status_code >= 500:
-            after = _seconds(answer.headers.get("retry-after"))
-            raise self._later(f"{url} answered {answer.status_code}", after)
-        if answer.status_code != 200:
-            raise NotEver(f"{url} answered {answer.status_code}: {answer.text[:200]}")
-        return answer.content
-
-    def _later(self, why: str, after: float | None = None) -> Exception:
-        """Return NotNow; in playback, which must come to an end, NotEver in the long run."""
-        if self.runtime.plan.playback and self._refusals >= LAST_REFUSAL:
-            return NotEver(why)
-        return NotNow(why, after)
-
-    def _key(self, instrument: Instrument, request: Request) -> dict[str, str]:
-        if request.key_header is None:
-            return {}
-        name = _KEYS[instrument.exchange]
-        key = os.environ.get(name) or ("recorded" if self.runtime.plan.playback else None)
-        if key is None:
-            raise NotEver(f"{request.path} wants an API key: set {name}")
-        return {request.key_header: key}
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdecimal() else None
 
 
 def _now() -> int:

@@ -13,7 +13,7 @@ from wadm.ledger import Ledger
 
 log = structlog.get_logger("burial")
 
-REASON = "poison"
+POISON = "poison"
 
 
 def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledger) -> None:
@@ -24,7 +24,7 @@ def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledg
             memory = symbols[batch.trades.key]
             applied = batch.number <= memory.applied.get(batch.incarnation, 0)
             if not applied and (batch.incarnation, batch.number) not in memory.poisoned:
-                ledger.account(batch.trades.key).rejected[REASON] += len(batch.trades)
+                ledger.account(batch.trades.key).rejected[POISON] += len(batch.trades)
                 condemn(memory, batch)
 
 
@@ -32,9 +32,9 @@ def condemn(memory: SymbolMemory, batch: TradeBatch) -> None:
     """Have a batch skipped from now on, and open the gap it leaves."""
     trades = batch.trades
     memory.poisoned.add((batch.incarnation, batch.number))
-    log.error("batch_skipped", symbol=trades.key, trades=len(trades), reason=REASON)
+    log.error("batch_skipped", symbol=trades.key, trades=len(trades), reason=POISON)
     for ids in runs_of(trades.ids):
         gap = Gap(trades.exchange, trades.symbol, trades.id_kind, ids.first, ids.last, trades.times[0])
         memory.note_gap(gap)
         # The same trades would come back the same: asking the exchange again cannot mend this.
-        memory.note_given_up(trades.id_kind, ids, REASON)
+        memory.note_given_up(trades.id_kind, ids, POISON)

@@ -7,9 +7,9 @@ _YOUNG = 20_000
 
 
 def settle() -> None:
-    """Take everything made until now (libraries, above all) out of the collector's sight; call it once started.
+    """Take what was made until now, libraries above all, out of the collector's sight; call it once started.
 
-    A full collection would otherwise stop the loop for some 90 ms, again and again.
+    A full collection would otherwise stop the loop for tens of milliseconds, again and again.
     """
     gc.collect()
     gc.freeze()

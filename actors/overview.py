@@ -176,9 +176,20 @@ class Overview:
         }
 
     def actors(self) -> dict[str, object]:
-        """Return the supervision tree as it stands."""
+        """Return the supervision tree as it stands, and the messages that no actor survived."""
         root = self.runtime.root
-        return {} if root is None else _actor(root.snapshot())
+        if root is None:
+            return {}
+        letters = [
+            {
+                "id": letter.id,
+                "mailbox": letter.mailbox,
+                "message": str(letter.message)[:200],
+                "cause": letter.cause,
+            }
+            for letter in root.dead_letters.list()
+        ]
+        return {**_actor(root.snapshot()), "dead_letters": letters}
 
 
 def _actor(status: ActorStatus) -> dict[str, object]:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import structlog
 
+from actors.burial import POISON
 from actors.memory import SymbolMemory
 from actors.messages import TradeBatch
 from actors.storage.errors import StorageError
@@ -35,10 +36,12 @@ def stand(memory: SymbolMemory, positions: Positions, reader: DataReader) -> Non
         if isinstance(batch.trades.ids[0], str):
             for trade_id in batch.trades.ids:
                 position.restore(trade_id)
-    runs = runs_of(trade_id for batch in batches for trade_id in batch.trades.ids)
-    if runs:
-        position.restore(runs[-1].last)
     _recall(memory, reader)
+    _condemn_again(memory, batches)
+    sound = [batch for batch in batches if (batch.incarnation, batch.number) not in memory.poisoned]
+    runs = runs_of(trade_id for batch in sound for trade_id in batch.trades.ids)
+    for kept in runs_of(trade_id for batch in batches for trade_id in batch.trades.ids)[-1:]:
+        position.restore(kept.last)
     for first, last in runs:
         # A kill may have come between late trades and the record that their gap is filled.
         memory.note_filled(Filled(name.exchange, name.symbol, memory.source, first, last, 0))
@@ -64,6 +67,15 @@ def _recall(memory: SymbolMemory, reader: DataReader) -> None:
         for record in records
         if record.gap.id_kind is memory.source
     ]
+
+
+def _condemn_again(memory: SymbolMemory, batches: Iterable[TradeBatch]) -> None:
+    """Skip the batches that were skipped before: the bars are without them, and their gaps say so."""
+    poison = [one.gap for one in memory.gaps.known if one.reason == POISON]
+    for batch in batches if poison else ():
+        ids = runs_of(batch.trades.ids)
+        if any(gap.first <= one.last and one.first <= gap.last for gap in poison for one in ids):
+            memory.poisoned.add((batch.incarnation, batch.number))
 
 
 def _unknown(memory: SymbolMemory, hole: Missing) -> list[Missing]:

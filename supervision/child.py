@@ -108,7 +108,12 @@ class Child:
         if self.spec.mailbox is not None:
             self.spec.mailbox.resume()
         self._context = Context(
-            self.name, self.incarnation, self.spec.mailbox, self.breaker, on_started=self._started, on_succeeded=self._succeeded
+            self.name,
+            self.incarnation,
+            self.spec.mailbox,
+            self.breaker,
+            on_started=self._started,
+            on_succeeded=self._succeeded,
         )
         nursery.start_soon(self._live, self._context, self._scope, name=self.name)
 

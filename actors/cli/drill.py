@@ -11,8 +11,10 @@ import trio
 
 from actors import logs
 from actors.cli.playing import playing
-from actors.drill.drill import Drill, Toll, interruptible
+from actors.drill.course import Drill
+from actors.drill.drill import interruptible
 from actors.drill.schedule import KINDS, KindError, read_kinds
+from actors.drill.toll import Toll
 from actors.outcome import outcome
 from actors.playback.captures import bundled
 from wadm.exchanges.registry import EXCHANGES
@@ -41,6 +43,13 @@ def positive(text: str) -> float:
     return number
 
 
+def whole(text: str) -> int:
+    """Check a whole number above 0 for argparse."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1e6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
 def add_to(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
@@ -50,7 +59,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--exchange", choices=sorted(EXCHANGES), metavar="NAME")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="draws the faults")
     parser.add_argument("--faults", type=kinds, default=KINDS, metavar="KINDS", help=f"of {','.join(KINDS)}")
-    parser.add_argument("--count", type=int, default=1_000, metavar="N", help="faults (default: 1000)")
+    parser.add_argument("--count", type=whole, default=1_000, metavar="N", help="faults (default: 1000)")
     parser.add_argument(
         "--rate", type=positive, default=10.0, metavar="R", help="faults a second (default: 10)"
     )

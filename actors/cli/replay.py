@@ -10,7 +10,8 @@ import trio
 
 from actors import logs
 from actors.cli.playing import playing, speed
-from actors.drill.drill import Drill, interruptible
+from actors.drill.course import Drill
+from actors.drill.drill import interruptible
 from actors.outcome import outcome
 from wadm.exchanges.registry import EXCHANGES
 from wadm.settings import LogSettings

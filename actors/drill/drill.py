@@ -1,15 +1,11 @@
 """The drill itself: plays a capture to a daemon that is made to fail, and keeps the accounts of it."""
 
-import math
 import subprocess
 import sys
 import tempfile
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 import trio
@@ -17,66 +13,13 @@ import trio
 from actors import signals, stored
 from actors.background import background
 from actors.drill import protocol, schedule
-from actors.playback.capture import Capture, read_capture
-from actors.playback.faults import Fault
+from actors.drill.course import Course, Drill, DrillError
+from actors.drill.toll import Toll
+from actors.playback.capture import read_capture
 from actors.playback.process import LocalExchange, local_exchange
-from wadm.exchanges import registry
-from wadm.mistakes import Mistake
-
-#: More faults are drawn than are asked for: some fall into moments in which there is nothing to hit.
-_SURPLUS = 1.4
 
 #: Seconds for a daemon under test to end when it is asked to.
 _PATIENCE = 20.0
-
-
-class DrillError(Mistake):
-    """The drill could not be carried out: one sentence."""
-
-
-@attrs.frozen
-class Drill:
-    """What is to be played, and what is to go wrong: ``count`` faults of ``kinds``, ``rate`` a second."""
-
-    captures: Sequence[Path]
-    exchange: str
-    seed: int
-    kinds: Sequence[str] = schedule.KINDS
-    count: int = 1_000
-    rate: float = 10.0
-    row_size: str | None = None
-
-
-@attrs.define(eq=False)
-class Toll:
-    """What a daemon suffered, and how it came through."""
-
-    faults: Counter[str] = attrs.field(factory=Counter)
-    restarts: Counter[str] = attrs.field(factory=Counter)
-    recoveries: dict[str, list[float]] = attrs.field(factory=lambda: defaultdict(list))
-    result: dict[str, Any] = attrs.field(factory=dict)
-    on_disk: dict[str, Any] = attrs.field(factory=dict)
-
-    def account(self) -> dict[str, Any]:
-        """Return faults, restarts and recoveries as they are reported."""
-        return {
-            "faults": dict(sorted(self.faults.items())),
-            "faults_total": self.faults.total(),
-            "restarts": self.restarts.total(),
-            "restarts_by_kind": dict(sorted(self.restarts.items())),
-            "recovery_ms": self.recovery_ms(),
-        }
-
-    def recovery_ms(self) -> dict[str, dict[str, float]]:
-        """Return p50, p99 (nearest rank) and maximum of the ms to serving again, by kind of actor."""
-        return {
-            kind: {"p50": _rank(times, 0.5), "p99": _rank(times, 0.99), "max": max(times)}
-            for kind, times in sorted(self.recoveries.items())
-        }
-
-
-def _rank(times: list[float], share: float) -> float:
-    return sorted(times)[max(0, math.ceil(share * len(times)) - 1)]
 
 
 async def suffer(drill: Drill, directory: Path) -> Toll:
@@ -104,62 +47,6 @@ async def interruptible(drill: Drill) -> Toll | None:
             await nursery.start(signals.watch, scope.cancel)
             toll = await suffer(drill, Path(directory))
     return toll
-
-
-@attrs.frozen
-class Course:
-    """The faults of a drill laid onto the frames of its capture."""
-
-    speed: float
-    exchange_faults: tuple[Fault, ...]
-    orders: dict[int, list[schedule.Fault]]
-
-    @classmethod
-    def plan(cls, drill: Drill, capture: Capture) -> "Course":
-        """Lay the faults drawn from the seed over the capture, from when every symbol has traded."""
-        times = [frame.at for frame in capture.frames]
-        first = times[_all_traded(capture, drill.exchange)]
-        seconds = drill.count / drill.rate
-        speed = (times[-1] - first) / 1e9 / seconds
-        drawn = schedule.draw(
-            drill.seed, drill.kinds, seconds, int(drill.count * _SURPLUS), _targets(drill.exchange, capture)
-        )
-        exchange: dict[int, Fault] = {}
-        orders: dict[int, list[schedule.Fault]] = defaultdict(list)
-        for fault in drawn:
-            frame = min(bisect_left(times, first + int(fault.at * speed * 1e9)), len(times) - 1)
-            if fault.kind in schedule.EXCHANGE_KINDS:
-                exchange[frame] = Fault(frame, fault.kind, fault.seconds)
-            else:
-                orders[frame].append(fault)
-        return cls(speed, tuple(exchange[frame] for frame in sorted(exchange)), dict(orders))
-
-
-def _all_traded(capture: Capture, exchange: str) -> int:
-    """Return the first frame by which every symbol has traded: what was before is not known to be missing."""
-    wanted = {stream for stream in capture.streams if registry.find(exchange).stream_id_kind(stream)}
-    if not wanted:
-        raise DrillError("the capture holds no trades: there would be nothing to compare")
-    for index, frame in enumerate(capture.frames):
-        wanted.discard(frame.stream)
-        if not wanted:
-            return min(index + 1, len(capture.frames) - 1)
-    raise AssertionError("every stream of a capture has a frame")
-
-
-def _targets(exchange: str, capture: Capture) -> dict[str, list[str]]:
-    """Return the actors to be hit, as paths below the root."""
-    found = registry.find(exchange)
-    aggregators = [f"aggregators/aggregator:{exchange}:{symbol}" for symbol in capture.symbols]
-    connections = [
-        f"connections/connection:{exchange}#{n}" for n, _ in enumerate(found.routes(capture.streams), 1)
-    ]
-    others = ["storage/writer", "storage/warm", "storage/retention", "services/backfill", "front/http"]
-    # Where the state is, most is to be lost: aggregators are hit four times as often as the rest.
-    return {
-        "kill": [*4 * aggregators, *connections, *others],
-        "slow-consumer": [*(path.partition("/")[2] for path in aggregators), "writer"],
-    }
 
 
 @attrs.define(eq=False)
@@ -271,8 +158,11 @@ class Run:
                 await self._strike(fault)
 
     async def _strike(self, fault: schedule.Fault) -> None:
-        if not self._ready.is_set() or self._subject is None or self._killed.is_set():
+        if fault.kind in schedule.PROCESS_KINDS:
+            await self._ready.wait()  # there are few of them: one that falls into the start comes after it
+        if not self._ready.is_set() or self._killed.is_set() or self._complete.is_set():
             return
+        assert self._subject is not None
         if fault.kind == "sigkill":
             self.toll.faults[fault.kind] += 1
             self.toll.restarts["daemon"] += 1

@@ -19,13 +19,14 @@ import trio
 
 from actors.aggregator import Aggregator
 from actors.backfill import Backfill
+from actors.burial import bury
 from actors.connection import END_OF_CAPTURE, Connection
 from actors.messages import EndOfCapture, WindowAnswer, WindowQuery
 from actors.plan import Plan, PlannedConnection
 from actors.runtime import BACKFILL, Runtime, open_runtime
 from actors.storage.journal_view import JournalView
 from actors.websocket import ConnectFailed, ConnectionLost, Frames
-from supervision import Backoff, ChildSpec, Intensity, Restart, Supervisor, ask
+from supervision import Backoff, ChildSpec, Event, Happening, Intensity, Restart, Supervisor, ask
 from wadm.bar import Bar, merge
 from wadm.exchanges import registry
 from wadm.ledger import Ledger
@@ -229,8 +230,13 @@ async def spine(
     """
     async with open_runtime(Settings(), plan or plan_of(), directory) as runtime:
         connection = None if exchange is None else connection_of(runtime, exchange)
+
+        def heard(event: Event) -> None:
+            if event.what is Happening.DEAD_LETTERED:
+                bury(root.dead_letters, runtime.symbols, runtime.ledger)
+
         root = runtime.root = Supervisor(
-            "root", list(_tree(runtime, connection)), on_event=lambda _: None, shutdown_timeout=5.0
+            "root", list(_tree(runtime, connection)), on_event=heard, shutdown_timeout=5.0
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(root.run)

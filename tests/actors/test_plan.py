@@ -2,8 +2,10 @@
 
 from decimal import Decimal
 
+import pytest
+
 from actors import plan
-from wadm.market import Instrument
+from wadm.market import IdKind, Instrument
 from wadm.settings import ExchangeSettings, Settings
 
 TICKED = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
@@ -63,3 +65,42 @@ def test_streams_without_trades_bring_no_traded_symbol() -> None:
     made = plan.recorded("binance", "ws://local", "http://local", ["btcusdt@bookTicker", "!ticker@arr"], {})
     assert made.traded == []
     assert list(made.instruments) == ["binance:BTCUSDT"]
+
+
+# --- which of several sources of the same trades is folded ---
+
+
+@pytest.mark.parametrize(
+    ("exchange", "streams", "source"),
+    [
+        ("binance", ["btcusdt@trade"], IdKind.TRADE),
+        ("binance", ["btcusdt@aggTrade"], IdKind.AGG_TRADE),
+        ("binance", ["btcusdt@aggTrade", "btcusdt@trade"], IdKind.TRADE),
+        ("binance", ["btcusdt@aggTrade", "ethusdt@trade"], IdKind.AGG_TRADE),
+        ("binance", ["btcusdt@bookTicker"], IdKind.TRADE),
+        ("binance_usdm", ["btcusdt@trade"], IdKind.TRADE),
+        ("binance_usdm", ["btcusdt@trade", "btcusdt@depth@0ms"], IdKind.TRADE),
+        ("binance_usdm", ["btcusdt@trade", "btcusdt@aggTrade"], IdKind.AGG_TRADE),
+        ("bybit", ["publicTrade.BTCUSDT"], IdKind.TRADE),
+    ],
+)
+def test_a_recording_is_folded_from_what_it_holds_and_from_the_usual_source_where_it_holds_both(
+    exchange: str, streams: list[str], source: IdKind
+) -> None:
+    made = plan.recorded(exchange, "ws://local", "http://local", streams, {})
+    assert made.sources[f"{exchange}:BTCUSDT"] is source
+    assert made.sources.keys() == made.instruments.keys()
+
+
+def test_live_it_is_the_source_that_is_subscribed_to() -> None:
+    settings = Settings(
+        exchanges={
+            name: ExchangeSettings("wss://host", ("BTCUSDT",))
+            for name in ("binance", "binance_usdm", "bybit")
+        }
+    )
+    assert plan.live(settings, {}).sources == {
+        "binance:BTCUSDT": IdKind.TRADE,
+        "binance_usdm:BTCUSDT": IdKind.AGG_TRADE,
+        "bybit:BTCUSDT": IdKind.TRADE,
+    }

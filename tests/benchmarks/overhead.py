@@ -19,7 +19,7 @@ time by the clock where cores are shared. An overhead is that of one pair; below
 the 95 % interval is given (of the order statistics, without an assumption about the noise).
 
 The last figure is one message from a task to another, through a mailbox with its acknowledgement and through
-a memory channel.
+a memory channel: times the messages per trade, it is what mailboxes cost, far below the noise of the rest.
 """
 
 import argparse
@@ -145,8 +145,15 @@ async def _round(exchange: str, capture: Path, pace: str, kind: str) -> dict[str
                     "trades": runtime.ledger.total().applied,
                     "seconds": ended - began,
                     "cpu": cpu,
+                    "messages": _messages(runtime),
                     "whole": runtime.statement()["balanced"],
                 }
+
+
+def _messages(runtime: Runtime) -> int:
+    """Return how many messages the mailboxes have taken; 0 for channels, which do not count."""
+    boxes = [runtime.writer_mailbox, *runtime.aggregators.values()]
+    return sum(box.statistics().put for box in boxes if isinstance(box, Mailbox))
 
 
 @asynccontextmanager
@@ -206,6 +213,8 @@ def _report(name: str, pairs: Sequence[dict[str, dict[str, Any]]]) -> None:
         for kind in KINDS:
             values = [figure(pair[kind]) for pair in pairs]
             print(rounds.line(f"{title}, {kind}", values, 2 if "µs" in title else 0))
+    messages = [pair["supervised"]["messages"] / trades for pair in pairs]
+    print(rounds.line("messages per trade", messages, 3))
     print(f"  {'overhead, %':26}{'median':>10}{'95 % from':>10}{'to':>10}")
     for title, key in (("by the clock", "seconds"), ("in CPU time", "cpu")):
         ratios = sorted(100 * (pair["supervised"][key] / pair["plain"][key] - 1) for pair in pairs)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.drill.drill import Course, Drill
+from actors.drill.course import Course, Drill
 from actors.drill.schedule import (
     DAEMON_KINDS,
     EXCHANGE_KINDS,

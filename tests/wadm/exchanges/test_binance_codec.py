@@ -212,6 +212,38 @@ def test_a_bad_trade_is_rejected_and_disturbs_nothing(fields, reason):
     codec.check_balance()
 
 
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("ahead", [0, DAY_MS])
+def test_a_clock_may_be_a_day_ahead(ahead):
+    codec = bench("binance")
+    codec.feed(changed(SPOT_TRADE, T=AT // 1_000 + ahead))
+    assert [trade[1] for trade in codec.trades] == [AT + ahead * 1_000]
+
+
+def test_a_trade_of_the_day_after_tomorrow_is_rejected_and_its_neighbours_kept():
+    codec = bench("binance")
+    late, soon = AT // 1_000 + DAY_MS + 1, AT // 1_000 + DAY_MS
+    codec.feed(
+        changed(SPOT_TRADE, t=1),
+        changed(SPOT_TRADE, t=2, T=late),
+        changed(SPOT_TRADE, t=3, T=soon),
+        changed(SPOT_TRADE, t=4, T=late),
+    )
+    assert [trade[0] for trade in codec.trades] == [1, 3]
+    assert codec.rejected() == {"time_in_future": 2}
+    codec.check_balance()
+
+
+def test_where_every_trade_is_of_the_future_none_is_left():
+    codec = bench("binance")
+    codec.feed(*(changed(SPOT_TRADE, t=number, T=AT // 1_000 + 2 * DAY_MS) for number in range(1, 4)))
+    assert codec.trades == []
+    assert codec.rejected() == {"time_in_future": 3}
+    codec.check_balance()
+
+
 def test_a_bad_trade_that_never_comes_well_leaves_a_known_gap():
     codec = bench("binance")
     codec.feed(changed(SPOT_TRADE, t=1), changed(SPOT_TRADE, t=2, q="0"), changed(SPOT_TRADE, t=3))

@@ -1,9 +1,19 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wadm.exchanges import contiguity
-from wadm.exchanges.contiguity import CountedIds, Missing, Positions, RecentIds, Verdict
+from wadm.exchanges.contiguity import (
+    CountedIds,
+    Missing,
+    Positions,
+    RecentIds,
+    Verdict,
+    runs_of,
+    without,
+)
 from wadm.market import IdKind
 
 FRESH, LATE, DUPLICATE, INVALID = Verdict.FRESH, Verdict.LATE, Verdict.DUPLICATE, Verdict.INVALID
@@ -83,3 +93,97 @@ def test_recent_ids_forget_only_what_is_old(monkeypatch):
     assert position.check("a") is FRESH
     assert position.missing == ()
     assert [position.check(trade_id) for trade_id in ("", "x" * 65, 7)] == [INVALID] * 3
+
+
+# --- ranges ---
+
+
+def ids_of(ranges):
+    return {number for first, last in ranges for number in range(first, last + 1)}
+
+
+@pytest.mark.parametrize(
+    ("ids", "runs"),
+    [
+        ((), []),
+        ((5,), [(5, 5)]),
+        ((7, 5, 6), [(5, 7)]),
+        ((5, 5, 6), [(5, 6)]),
+        ((5, 7, 8, 10), [(5, 5), (7, 8), (10, 10)]),
+        (("a", "b"), []),
+        (("a", 5), [(5, 5)]),
+    ],
+)
+def test_runs_of_ids(ids, runs):
+    assert runs_of(ids) == runs
+
+
+@given(st.lists(st.integers(0, 50)))
+def test_runs_hold_each_id_and_never_touch(ids):
+    runs = runs_of(ids)
+    assert ids_of(runs) == set(ids)
+    assert all(later.first > earlier.last + 1 for earlier, later in pairwise(runs))
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+def test_what_is_left_of_a_range_is_what_was_not_taken(first, length, start, taken):
+    left = without(Missing(first, first + length), Missing(start, start + taken))
+    assert ids_of(left) == set(range(first, first + length + 1)) - set(range(start, start + taken + 1))
+    assert all(one.first <= one.last for one in left)
+
+
+# --- closing and opening again ---
+
+
+@pytest.mark.parametrize(
+    ("closed", "were", "left"),
+    [
+        ((6, 9), [(6, 9)], [(12, 14)]),
+        ((1, 99), [(6, 9), (12, 14)], []),
+        ((7, 8), [(7, 8)], [(6, 6), (9, 9), (12, 14)]),
+        ((9, 12), [(9, 9), (12, 12)], [(6, 8), (13, 14)]),
+        ((10, 11), [], [(6, 9), (12, 14)]),
+        ((20, 30), [], [(6, 9), (12, 14)]),
+        ((8, 7), [], [(6, 9), (12, 14)]),
+    ],
+)
+def test_missing_ids_that_will_never_come_are_closed(closed, were, left):
+    position = CountedIds()
+    for trade_id in (5, 10, 11, 15):
+        position.check(trade_id)
+    assert position.close(Missing(*closed)) == were
+    assert list(position.missing) == left
+    assert all(position.check(trade_id) is DUPLICATE for first, last in were for trade_id in (first, last))
+    assert position.expected == 16
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.data())
+def test_closing_and_opening_again_are_the_set_operations(ids, data):
+    position = CountedIds()
+    for trade_id in ids:
+        position.check(trade_id)
+    known = set(range(min(ids), max(ids) + 1))
+    missing = known - set(ids)
+    for _ in range(data.draw(st.integers(0, 4))):
+        first = data.draw(st.integers(min(ids), max(ids)))
+        last = data.draw(st.integers(first, max(ids)))
+        span = set(range(first, last + 1))
+        if data.draw(st.booleans()):
+            assert ids_of(position.close(Missing(first, last))) == missing & span
+            missing -= span
+        else:
+            position.reopen(Missing(first, last))
+            missing |= span
+        assert ids_of(position.missing) == missing
+        assert list(position.missing) == sorted(position.missing)
+    for trade_id in known:
+        assert position.check(trade_id) is (LATE if trade_id in missing else DUPLICATE)
+    assert position.missing == ()
+
+
+def test_unordered_ids_can_be_neither_missing_nor_closed():
+    position = RecentIds()
+    position.check("a")
+    position.reopen(Missing(1, 5))
+    assert position.close(Missing(1, 5)) == []
+    assert position.missing == ()
