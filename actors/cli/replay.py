@@ -10,7 +10,7 @@ import trio
 
 from actors import logs
 from actors.cli.playing import playing, speed
-from actors.drill.course import Drill
+from actors.drill.course import Drill, DrillError
 from actors.drill.drill import interruptible
 from actors.outcome import outcome
 from wadm.exchanges.registry import EXCHANGES
@@ -22,9 +22,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("replay", help="drive the whole daemon with a recorded capture, then exit")
     parser.add_argument("captures", nargs="+", type=Path, metavar="CAPTURE")
     parser.add_argument("--exchange", required=True, choices=sorted(EXCHANGES), metavar="NAME")
-    parser.add_argument(
-        "--speed", default="max", type=speed, help="'max' (default), or how many times the recorded pace"
-    )
+    parser.add_argument("--speed", type=speed, help="'max' (default), or how many times the recorded pace")
     parser.add_argument("--row-size", metavar="D", help="row size of the profiles (default: the tick)")
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="keep the data in DIR, which must be empty"
@@ -52,7 +50,11 @@ async def _replay(arguments: argparse.Namespace) -> dict[str, Any] | None:
     came = None
     with trio.CancelScope() as starting:
         async with playing(
-            arguments.captures, arguments.exchange, arguments.speed, starting, data_dir=arguments.data_dir
+            arguments.captures,
+            arguments.exchange,
+            arguments.speed or "max",
+            starting,
+            data_dir=arguments.data_dir,
         ) as played:
             if await played.complete():
                 first = [one.first_frame_clock for one in played.runtime.connections.values()]
@@ -65,6 +67,9 @@ async def _replay(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 async def _suffer(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Replay with faults, paced so that a thousand of them fit."""
+    for flag, value in (("--speed", arguments.speed), ("--data-dir", arguments.data_dir)):
+        if value is not None:
+            raise DrillError(f"{flag} cannot go with --chaos, which paces the playback and keeps no data")
     drill = Drill(arguments.captures, arguments.exchange, arguments.chaos, row_size=arguments.row_size)
     began = time.perf_counter()
     toll = await interruptible(drill)
