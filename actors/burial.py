@@ -16,25 +16,37 @@ log = structlog.get_logger("burial")
 POISON = "poison"
 
 
+#: The reason of a gap in the journal alone: the bars have these trades.
+NOT_JOURNALLED = "not journalled: poison"
+
+
 def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledger) -> None:
     """Settle the accounts of dead-lettered batches; each once, however often this is called. No await."""
     for letter in letters.list():
         batch = letter.message
-        if isinstance(batch, TradeBatch) and letter.mailbox.startswith("aggregator:"):
-            memory = symbols[batch.trades.key]
-            applied = batch.number <= memory.applied.get(batch.incarnation, 0)
-            if not applied and (batch.incarnation, batch.number) not in memory.poisoned:
-                ledger.account(batch.trades.key).rejected[POISON] += len(batch.trades)
-                condemn(memory, batch)
+        if not isinstance(batch, TradeBatch):
+            continue
+        memory, key = symbols[batch.trades.key], (batch.incarnation, batch.number)
+        if letter.mailbox == "writer":
+            if letter.id not in memory.unwritten:
+                memory.unwritten.add(letter.id)
+                _give_up(memory, batch, NOT_JOURNALLED)
+        elif batch.number > memory.applied.get(batch.incarnation, 0) and key not in memory.poisoned:
+            ledger.account(batch.trades.key).rejected[POISON] += len(batch.trades)
+            condemn(memory, batch)
 
 
 def condemn(memory: SymbolMemory, batch: TradeBatch) -> None:
     """Have a batch skipped from now on, and open the gap it leaves."""
-    trades = batch.trades
     memory.poisoned.add((batch.incarnation, batch.number))
-    log.error("batch_skipped", symbol=trades.key, trades=len(trades), reason=POISON)
+    log.error("batch_skipped", symbol=batch.trades.key, trades=len(batch.trades), reason=POISON)
+    _give_up(memory, batch, POISON)
+
+
+def _give_up(memory: SymbolMemory, batch: TradeBatch, reason: str) -> None:
+    """Hold the ids of a batch for unfillable: the same trades would come back the same."""
+    trades = batch.trades
     for ids in runs_of(trades.ids):
         gap = Gap(trades.exchange, trades.symbol, trades.id_kind, ids.first, ids.last, trades.times[0])
         memory.note_gap(gap)
-        # The same trades would come back the same: asking the exchange again cannot mend this.
-        memory.note_given_up(trades.id_kind, ids, POISON)
+        memory.note_given_up(trades.id_kind, ids, reason)

@@ -43,7 +43,8 @@ class SymbolMemory:
     ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
     behind all others. ``uncommitted`` batches were folded, but may not be in the journal yet. ``records``
     wait to be journalled. ``left`` are batches that were left to the journal because the mailbox was full:
-    (incarnation, number) -> how many trades. ``poisoned`` are batches to be skipped. ``covered_from`` (µs) is
+    (incarnation, number) -> how many trades. ``poisoned`` are batches to be skipped,
+    ``unwritten`` the dead letters of those the writer did not survive. ``covered_from`` (µs) is
     the earliest trade received or kept, ``open_from`` where the earliest bar starts that is not closed yet.
     """
 
@@ -56,6 +57,7 @@ class SymbolMemory:
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
     poisoned: set[tuple[int, int]] = attrs.field(factory=set)
+    unwritten: set[int] = attrs.field(factory=set)
     due: DueWindows = attrs.field(factory=DueWindows)
     gaps: Gaps = attrs.field(factory=Gaps)
     latency: Latency = attrs.field(factory=Latency)

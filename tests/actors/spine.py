@@ -103,7 +103,8 @@ class FakeExchange:
     overlap: int = 0
     sizes: Callable[[], int] = lambda: 50
     ends_with: tuple[int, str] = (1000, END_OF_CAPTURE)
-    hold: trio.Event | None = None  # what it waits for once it has given everything
+    hold: trio.Event | None = None  # what it waits for once it has given everything,
+    hold_at: int | None = None  # or so many frames
     pause: Callable[[], float] = lambda: 0.0
     deaf: bool = False
     refuses: str | None = None  # why nobody can connect
@@ -128,7 +129,8 @@ class FakeExchange:
         await trio.sleep(self.pause())
         if first:
             return _run([b'{"result":null,"id":1}'])
-        if self.position == len(self.frames) and self.hold is not None:
+        held_at = len(self.frames) if self.hold_at is None else self.hold_at
+        if self.position == held_at and self.hold is not None:
             await self.hold.wait()
         run = self.frames[self.position : self.position + self.sizes()]
         self.position += len(run)

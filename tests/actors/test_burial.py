@@ -7,8 +7,13 @@ import pytest
 import trio
 from spine import BITCOIN, FakeExchange, Spine, folded, journalled, spine, trade, unordered, until
 
-from wadm.market import Trades
-from wadm.series import BarSeries
+from actors.burial import NOT_JOURNALLED, bury
+from actors.memory import SymbolMemory
+from actors.messages import TradeBatch
+from supervision import DeadLetters, Mailbox
+from wadm.ledger import Ledger
+from wadm.market import IdKind, Trades
+from wadm.series import BarSeries, ClosedBars
 
 #: 2024-08-09T00:00:00Z
 START = 1_723_161_600_000_000
@@ -130,3 +135,19 @@ async def test_many_deadly_batches_are_buried_each_alone(tmp_path: Path, deadly:
             assert running.runtime.ledger.account(KEY).rejected == {"poison": 40}
             assert [gap[:2] for gap in known(running)] == [(11, 20), (31, 40), (71, 80), (91, 100)]
             assert running.balanced()
+
+
+def test_what_the_writer_does_not_survive_is_a_gap_of_the_journal_and_stays_in_the_bars() -> None:
+    ids = (7, 8, 10)
+    trades = Trades(
+        BITCOIN.exchange, BITCOIN.symbol, IdKind.TRADE, 0, 0, ids, [START] * 3, [1] * 3, [1] * 3, [1] * 3
+    )
+    memory, ledger = SymbolMemory(BITCOIN, ClosedBars(), IdKind.TRADE), Ledger()
+    letters = DeadLetters()
+    letters.keep(Mailbox("writer", 1), TradeBatch(trades, 1, 1, START, 0.0, START), "OverflowError", 0.0)
+    for _ in range(2):
+        bury(letters, {KEY: memory}, ledger)
+    gaps = [(one.gap.first, one.gap.last, one.state, one.reason) for one in memory.gaps.known]
+    assert gaps == [(7, 8, "unfillable", NOT_JOURNALLED), (10, 10, "unfillable", NOT_JOURNALLED)]
+    assert not memory.poisoned
+    assert not ledger.accounts
