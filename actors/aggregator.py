@@ -176,6 +176,7 @@ class Aggregator:
         memory = self.memory
         memory.market_time = max(memory.market_time, market_time)
         self._record(self._series.finish(memory.market_time))
+        memory.open_from = None
         for timeframe, start, end in memory.due.take_all():
             self._record_window(timeframe, start, end)
 

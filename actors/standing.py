@@ -1,6 +1,6 @@
 """Where each stream of trade ids stands in a data directory: what was missed meanwhile is a known gap."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import structlog
@@ -12,7 +12,8 @@ from actors.storage.errors import StorageError
 from actors.storage.reader import DataReader
 from wadm.coverage import KnownGap
 from wadm.exchanges.base import Filled, Gap
-from wadm.exchanges.contiguity import Missing, Positions, runs_of, without
+from wadm.exchanges.contiguity import MAX_ID, Missing, Positions, runs_of, without
+from wadm.market import MINUTE
 
 log = structlog.get_logger("standing")
 
@@ -47,11 +48,26 @@ def stand(memory: SymbolMemory, positions: Positions, reader: DataReader) -> Non
         memory.note_filled(Filled(name.exchange, name.symbol, memory.source, first, last, 0))
     for gap in memory.gaps.open:
         position.reopen(Missing(gap.first, gap.last))
+    floor = _floor(sound)
     for before, after in pairwise(runs):
+        if before.last < floor:
+            continue
         for hole in _unknown(memory, Missing(before.last + 1, after.first - 1)):
             position.reopen(hole)
             at = _time(batches, after.first)
             memory.note_gap(Gap(name.exchange, name.symbol, memory.source, hole.first, hole.last, at))
+
+
+def _floor(batches: Sequence[TradeBatch]) -> int:
+    """Return the id from which on the journal holds all that came: what was before may have been trimmed.
+
+    A batch of trades long past (it filled a gap) outlives the batches of their own time, and says nothing.
+    """
+    for batch in batches:
+        trades = batch.trades
+        if max(trades.times) + MINUTE >= batch.market_time:
+            return min((one for one in trades.ids if isinstance(one, int)), default=MAX_ID)
+    return MAX_ID
 
 
 def _recall(memory: SymbolMemory, reader: DataReader) -> None:

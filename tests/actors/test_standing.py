@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 
 from actors.memory import SymbolMemory
@@ -17,7 +18,7 @@ from actors.storage.sql import SqlStore
 from wadm.exchanges.base import Gap
 from wadm.exchanges.contiguity import Missing, Positions, Verdict
 from wadm.exchanges.registry import find
-from wadm.market import IdKind, Instrument, TradeId, Trades
+from wadm.market import MINUTE, IdKind, Instrument, TradeId, Trades
 from wadm.series import ClosedBars
 
 #: 2024-08-09T00:00:00Z
@@ -104,6 +105,13 @@ def test_a_hole_in_the_journal_is_a_gap_though_no_record_tells_of_it(tmp_path: P
     assert list(found.position.missing) == [(9, 19), (22, 24)]
     # It lies where the trade after it lies.
     assert [one.gap.at for one in found.memory.gaps.known] == [START + 20_000, START + 25_000]
+
+
+def test_what_was_trimmed_is_no_gap_though_a_late_batch_of_its_time_is_left(tmp_path: Path) -> None:
+    late = attrs.evolve(batch(1, range(5, 9)), market_time=START + 2 * MINUTE)
+    found = standing(tmp_path, late, batch(2, range(9_000, 9_003)), batch(3, [9_010]))
+    assert found.known() == [(9_003, 9_009, "open", "")]
+    assert list(found.position.missing) == [(9_003, 9_009)]
 
 
 def test_a_gap_on_record_is_known_again_and_not_told_twice(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class BinanceHistory:
             return []
         before = None
         for trade in page:
-            if before is not None:
+            if before is not None and trade.id > before + 1:
                 run.close(Missing(before + 1, trade.id - 1))
             before = trade.id
             if wanted.first <= trade.id <= wanted.last:
