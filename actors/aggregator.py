@@ -23,7 +23,6 @@ from actors.messages import (
     WindowQuery,
 )
 from actors.rebuild import rebuild
-from actors.storage.journal import Journal
 from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
 from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
@@ -54,7 +53,6 @@ class Aggregator:
     memory: SymbolMemory
     ledger: Ledger
     writer: Mailbox
-    journal: Journal
     reader: DataReader
     marks: Marks
     epoch: int
@@ -114,7 +112,7 @@ class Aggregator:
         await self.marks.wait_for_batch(incarnation, name.key, last)
         while done < last:
             missing = await trio.to_thread.run_sync(
-                self.journal.batches, name.exchange, name.symbol, incarnation, done
+                self.reader.journal.batches, name.exchange, name.symbol, incarnation, done
             )
             for batch in missing:
                 if batch.number <= last:

@@ -149,7 +149,7 @@ class Daemon:
         runtime = self.runtime
         for key, memory in runtime.symbols.items():
             actor = Aggregator(
-                memory, runtime.ledger, runtime.writer_mailbox, runtime.journal, runtime.reader,
+                memory, runtime.ledger, runtime.writer_mailbox, runtime.reader,
                 runtime.marks, runtime.epoch, self._grace,
             )  # fmt: skip
             yield ChildSpec(

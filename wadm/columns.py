@@ -6,8 +6,8 @@ little-endian; ``t`` for decimal text where a number needs more than 64 bits) fo
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 _WIDTHS = (("b", 1 << 7), ("h", 1 << 15), ("i", 1 << 31), ("q", 1 << 63))
 _CODES = frozenset([*(code.encode() for code, _ in _WIDTHS), b"t"])
@@ -54,8 +54,3 @@ def pack_rising(numbers: Sequence[int]) -> bytes:
 def unpack_rising(column: bytes) -> list[int]:
     """Return the numbers that ``pack_rising`` packed."""
     return list(accumulate(unpack(column)))
-
-
-def joined(columns: Iterable[Sequence[int]]) -> list[int]:
-    """Return several columns as one."""
-    return list(chain.from_iterable(columns))

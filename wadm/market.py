@@ -9,7 +9,6 @@ from enum import StrEnum
 
 import attrs
 
-MICROSECOND = 1
 MILLISECOND = 1_000
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

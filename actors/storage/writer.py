@@ -34,7 +34,6 @@ class Writer:
     commit_interval: float = 0.05
     commits: int = attrs.field(default=0, init=False)
     entries: int = attrs.field(default=0, init=False)
-    last_commit_seconds: float = attrs.field(default=0.0, init=False)
     waiting: str | None = attrs.field(default=None, init=False)
 
     async def run(self, context: Context) -> None:
@@ -67,7 +66,6 @@ class Writer:
         """Append the run, waiting for as long as the disk is full; return the journal's last number."""
         retry = FIRST_RETRY
         while True:
-            began = trio.current_time()
             try:
                 last_seq = await trio.to_thread.run_sync(self.journal.append, run)
             except DiskFull as error:
@@ -78,5 +76,4 @@ class Writer:
                 self.waiting = None
                 self.commits += 1
                 self.entries += len(run)
-                self.last_commit_seconds = trio.current_time() - began
                 return last_seq

@@ -199,7 +199,7 @@ class Spine:
 
 def aggregator_of(runtime: Runtime, key: str) -> Aggregator:
     return Aggregator(
-        runtime.symbols[key], runtime.ledger, runtime.writer_mailbox, runtime.journal, runtime.reader,
+        runtime.symbols[key], runtime.ledger, runtime.writer_mailbox, runtime.reader,
         runtime.marks, runtime.epoch, GRACE,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wadm.columns import ColumnError, joined, pack, pack_rising, unpack, unpack_rising
+from wadm.columns import ColumnError, pack, pack_rising, unpack, unpack_rising
 
 EDGES = [sign * (1 << bits) + off for bits in (7, 15, 31, 63, 64) for sign in (1, -1) for off in (-1, 0, 1)]
 NUMBERS = st.lists(st.integers(-(1 << 70), 1 << 70) | st.integers(-200, 200) | st.sampled_from(EDGES))
@@ -58,8 +58,3 @@ def test_rising_numbers_are_kept_as_their_differences() -> None:
 def test_bytes_that_are_no_column_are_refused(column: bytes) -> None:
     with pytest.raises(ColumnError, match=r"^not a column of integers: "):
         unpack(column)
-
-
-@given(st.lists(NUMBERS))
-def test_columns_are_joined_in_their_order(columns: list[list[int]]) -> None:
-    assert joined(columns) == [number for column in columns for number in column]
