@@ -39,6 +39,11 @@ bench *arguments: sync
     {{python}} tests/benchmarks/replay.py {{arguments}}
     {{python}} tests/benchmarks/overhead.py
 
+# feed a million hostile inputs to whatever reads an exchange's bytes (fetches atheris, which is no dependency)
+fuzz *arguments: sync
+    @uv pip install -q --python .venv --target build/fuzz atheris
+    PYTHONPATH=build/fuzz {{python}} tests/fuzz/codecs.py {{arguments}}
+
 # measure what supervision costs, against the same actors in a plain nursery
 overhead *arguments: sync
     {{python}} tests/benchmarks/overhead.py {{arguments}}

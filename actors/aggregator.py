@@ -11,16 +11,17 @@ import attrs
 import structlog
 import trio
 
+from actors.gaps import checking
 from actors.memory import Checkpoint, SymbolMemory
 from actors.messages import (
     BarRecord,
+    BarsAnswer,
+    BarsQuery,
     EndOfCapture,
     MarketTime,
     OrderFlowRecord,
     ProfileRecord,
     TradeBatch,
-    WindowAnswer,
-    WindowQuery,
 )
 from actors.rebuild import rebuild
 from actors.storage.marks import Marks
@@ -33,7 +34,6 @@ from wadm.bar import Bar, encode
 from wadm.ledger import Ledger
 from wadm.market import MINUTE
 from wadm.series import BarSeries
-from wadm.timeframes import window
 
 log = structlog.get_logger("aggregator")
 
@@ -85,7 +85,7 @@ class Aggregator:
                 self._advance(market_time)
             case EndOfCapture(market_time=market_time):
                 self._finish(market_time)
-            case Ask(request=WindowQuery() as query):
+            case Ask(request=BarsQuery() as query):
                 message.reply(self._answer(query))
         await self._journal_records()
         if isinstance(message, EndOfCapture):
@@ -166,6 +166,7 @@ class Aggregator:
         memory.market_time = max(memory.market_time, market_time)
         self._record(self._series.advance(memory.market_time))
         memory.open_from = min(self._series.open, default=None)
+        checking.compare(memory, self._series.open, self.grace)
         for timeframe, start, end in memory.due.take_ended(memory.market_time, self.grace):
             self._record_window(timeframe, start, end)
 
@@ -175,6 +176,7 @@ class Aggregator:
         memory.market_time = max(memory.market_time, market_time)
         self._record(self._series.finish(memory.market_time))
         memory.open_from = None
+        checking.compare(memory, self._series.open, self.grace)
         for timeframe, start, end in memory.due.take_all():
             self._record_window(timeframe, start, end)
 
@@ -185,6 +187,7 @@ class Aggregator:
         for bar in closed:
             self.memory.records.append(BarRecord(name.exchange, name.symbol, bar))
             self.memory.due.noted(bar.start)
+            checking.closed_again(self.memory, bar)
 
     def _record_window(self, timeframe: str, start: int, end: int) -> None:
         memory, name = self.memory, self.memory.instrument
@@ -225,24 +228,15 @@ class Aggregator:
 
     # --- answering ---
 
-    def _answer(self, query: WindowQuery) -> WindowAnswer:
-        memory = self.memory
-        extent = self._series.extent()
-        if query.timeframe is not None:
-            start, end = window(query.timeframe, memory.market_time)
-        elif query.start is not None and query.end is not None:
-            start, end = query.start, query.end
-        else:
-            start, end = extent or (0, MINUTE)
-        bar = self._series.merged(start, end)
-        return WindowAnswer(
-            bar=bar,
-            session=self._series.merged(session_start(end - 1), end) if query.session else None,
-            start=start,
-            end=end,
-            market_time=memory.market_time,
+    def _answer(self, query: BarsQuery) -> BarsAnswer:
+        memory, series = self.memory, self._series
+        extent = series.extent()
+        return BarsAnswer(
+            bars={name: series.merged(start, end) for name, (start, end) in query.spans.items()},
+            minutes=() if query.minutes is None else series.packed(*query.minutes),
             memory_from=extent and extent[0],
-            final=end + self.grace <= memory.market_time and not bar.partial,
+            closed_until=(memory.market_time - self.grace) // MINUTE * MINUTE,
+            market_time=memory.market_time,
             epoch=self.epoch,
             warming=memory.warming,
         )

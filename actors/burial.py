@@ -24,7 +24,7 @@ def bury(letters: DeadLetters, symbols: Mapping[str, SymbolMemory], ledger: Ledg
     """Settle the accounts of dead-lettered batches; each once, however often this is called. No await."""
     for letter in letters.list():
         batch = letter.message
-        if not isinstance(batch, TradeBatch):
+        if not isinstance(batch, TradeBatch) or batch.trades.key not in symbols:
             continue
         memory, key = symbols[batch.trades.key], (batch.incarnation, batch.number)
         if letter.mailbox == "writer":
@@ -46,6 +46,9 @@ def condemn(memory: SymbolMemory, batch: TradeBatch) -> None:
 def _give_up(memory: SymbolMemory, batch: TradeBatch, reason: str) -> None:
     """Hold the ids of a batch for unfillable: the same trades would come back the same."""
     trades = batch.trades
+    if not memory.counted:
+        memory.suspect(min(trades.times), max(trades.times), reason)
+        memory.note_not_covered(min(trades.times), max(trades.times), "the same trades would come back")
     for ids in runs_of(trades.ids):
         gap = Gap(trades.exchange, trades.symbol, trades.id_kind, ids.first, ids.last, trades.times[0])
         memory.note_gap(gap)

@@ -1,74 +1,61 @@
 """The composition root: the one place where actors, mailboxes and stores are put together.
 
-Tree: root → storage (warm sink, writer, retention) → aggregators (one a symbol) → connections → services
-(backfill) → front.
+Tree: root → storage (warm sink, writer, retention) → aggregators (one a symbol) → books (one a symbol) →
+connections → services (backfill; live also follower, listings, clock) → front.
 Children start in this order and stop in reverse, which drains: connections end, aggregators empty their
 mailboxes into the writer, the writer commits, the sink carries over the rest.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-import attrs
 import structlog
 import trio
 
-from actors.aggregator import Aggregator
-from actors.backfill import Backfill
+from actors.answers.queries import Queries
 from actors.burial import bury
-from actors.connection import Connection
-from actors.plan import Plan, PlannedConnection
-from actors.queries import Queries
+from actors.clock import Clock
+from actors.connections.link import Connect
+from actors.connections.proxy import Proxy
+from actors.connections.websocket import open_websocket
+from actors.crews import BACKOFF, INTENSITY, Crews, Reconnecting
+from actors.following.follower import FOLLOWER, Follower
+from actors.following.following import Following
+from actors.following.listings import Listings
+from actors.gaps.backfill import Backfill
+from actors.plan import Plan
 from actors.retention import Retention
 from actors.runtime import BACKFILL, Parts, Runtime, open_runtime
 from supervision import (
-    Backoff,
-    BreakerPolicy,
     ChildSpec,
     Context,
     Edge,
     Event,
     Happening,
-    Intensity,
-    Restart,
     Supervisor,
     Topology,
 )
 from supervision.status import log_event
-from wadm.exchanges import registry
 from wadm.mistakes import Mistake
-from wadm.settings import Settings
+from wadm.settings import Settings, following_only
 
 log = structlog.get_logger("daemon")
-
-#: An actor that ran for a second was in order: its next crash is met with an immediate restart.
-BACKOFF = Backoff(minimum=0.01, maximum=10.0, reset_after=1.0)
-INTENSITY = Intensity(restarts=20, period=10.0)
-
-
-@attrs.frozen
-class Reconnecting:
-    """How connections are kept. ``quiet_after``: the seconds one may be without a frame, None without limit.
-
-    The defaults are for exchanges, which count attempts (300 in five minutes at Binance): only a stable
-    minute forgives a failure.
-    """
-
-    backoff: Backoff = attrs.field(factory=lambda: Backoff(minimum=0.5, maximum=30.0, reset_after=60.0))
-    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
-    quiet_after: float | None = 60.0
-
 
 #: Who sends to whom. A cycle of full mailboxes would stand still for ever; it is refused at start-up.
 TOPOLOGY = Topology(
     [
         Edge("connection", "writer"),
         Edge("connection", "aggregator"),
+        Edge("connection", "book"),
         Edge("backfill", "writer"),
         Edge("backfill", "aggregator"),
         Edge("aggregator", "writer"),
+        Edge("follower", "aggregator"),
+        Edge("listings", "follower", via="ask"),
         Edge("front", "aggregator", via="ask"),
+        Edge("front", "follower", via="ask"),
     ]
 )
 
@@ -92,7 +79,10 @@ class Daemon:
         self._settings = settings
         self._stop_within = stop_within
         self._listener = listener
-        self._reconnecting = reconnecting
+        grace, playback = settings.memory.grace_ms * 1_000, runtime.plan.playback
+        self.crews = Crews(runtime, grace, reconnecting, _connect(settings, playback=playback))
+        if not runtime.plan.playback:
+            runtime.following = Following(runtime, settings)
         self._failure: Mistake | None = None
         self.ended = trio.Event()
         self.root = runtime.root = self._tree()
@@ -109,6 +99,16 @@ class Daemon:
         """Ask for an orderly stop."""
         self.root.stop()
 
+    def configure(self, settings: Settings) -> list[str]:
+        """Take over the symbols and streams of new settings; return what else differs and has to wait.
+
+        Nothing else is taken over before the next start.
+        """
+        self._settings, waits = following_only(self._settings, settings)
+        if self.runtime.following is not None:
+            self.runtime.following.configure(self._settings)
+        return waits
+
     def _heard(self, event: Event) -> None:
         if event.what is Happening.DEAD_LETTERED:
             bury(self.root.dead_letters, self.runtime.symbols, self.runtime.ledger)
@@ -121,14 +121,10 @@ class Daemon:
             "root",
             [
                 Supervisor("storage", self._storage(), intensity=INTENSITY, backoff=BACKOFF),
-                Supervisor("aggregators", self._aggregators(), intensity=INTENSITY, backoff=BACKOFF),
-                Supervisor(
-                    "connections",
-                    self._connections(),
-                    intensity=INTENSITY,
-                    backoff=self._reconnecting.backoff,
-                ),
-                Supervisor("services", [self._backfill()], intensity=INTENSITY, backoff=BACKOFF),
+                self.crews.aggregators,
+                self.crews.books,
+                self.crews.connections,
+                Supervisor("services", self._services(), intensity=INTENSITY, backoff=BACKOFF),
                 Supervisor("front", [self._front()], intensity=INTENSITY, backoff=BACKOFF),
             ],
             shutdown_timeout=self._stop_within,
@@ -145,60 +141,16 @@ class Daemon:
         )
         yield ChildSpec("retention", retention.run, shutdown_timeout=0, kind="janitor")
 
-    def _aggregators(self) -> Iterable[ChildSpec]:
+    def _services(self) -> Iterable[ChildSpec]:
         runtime = self.runtime
-        for key, memory in runtime.symbols.items():
-            actor = Aggregator(
-                memory, runtime.ledger, runtime.writer_mailbox, runtime.reader,
-                runtime.marks, runtime.epoch, self._grace,
-            )  # fmt: skip
+        yield ChildSpec(BACKFILL, Backfill(runtime).run, shutdown_timeout=0, kind="backfill")
+        if runtime.following is not None:
+            follower = Follower(runtime, self.crews, runtime.following)
+            yield ChildSpec(FOLLOWER, follower.run, shutdown_timeout=0, kind="follower")
             yield ChildSpec(
-                f"aggregator:{key}", actor.run, mailbox=runtime.aggregators[key], shutdown_timeout=5.0,
-                start_timeout=300.0, kind="aggregator",
-            )  # fmt: skip
-
-    def _connections(self) -> Iterable[ChildSpec]:
-        playback = self.runtime.plan.playback
-        for planned in self.runtime.plan.connections:
-            yield ChildSpec(
-                planned.name,
-                self._connection(planned).run,
-                restart=Restart.TRANSIENT if playback else Restart.PERMANENT,
-                shutdown_timeout=0,
-                breaker=self._reconnecting.breaker,
-                kind="connection",
+                "listings", Listings(runtime, runtime.following).run, shutdown_timeout=0, kind="listings"
             )
-
-    def _connection(self, planned: PlannedConnection) -> Connection:
-        runtime = self.runtime
-        exchange = registry.find(planned.exchange)
-        instruments = {
-            memory.instrument.symbol: memory.instrument
-            for memory in runtime.symbols.values()
-            if memory.instrument.exchange == planned.exchange
-        }
-        return Connection(
-            memory=runtime.connections[planned.name],
-            url=planned.url,
-            make_codec=lambda: exchange.codec(
-                instruments, runtime.positions[planned.exchange], runtime.ledger
-            ),
-            numbering=runtime.numbering,
-            outbox=runtime.outboxes[planned.name],
-            symbols=runtime.symbols,
-            aggregators={key: runtime.aggregators[key] for key in planned.keys},
-            gap_noticed=runtime.gap_noticed,
-            grace=self._grace,
-            playback=runtime.plan.playback,
-            quiet_after=self._reconnecting.quiet_after,
-        )
-
-    def _backfill(self) -> ChildSpec:
-        return ChildSpec(BACKFILL, Backfill(self.runtime).run, shutdown_timeout=0, kind="backfill")
-
-    @property
-    def _grace(self) -> int:
-        return self._settings.memory.grace_ms * 1_000
+            yield ChildSpec("clock", Clock(runtime).run, shutdown_timeout=0, kind="clock")
 
     def _front(self) -> ChildSpec:
         return ChildSpec("http", self._serve, shutdown_timeout=1.0, kind="front")
@@ -217,6 +169,11 @@ class Daemon:
     def _bound(self, url: str) -> None:
         self.runtime.url = url
         log.info("serving", url=url)
+
+
+def _connect(settings: Settings, *, playback: bool) -> Connect:
+    proxy = settings.network.proxy
+    return open_websocket if proxy is None or playback else partial(open_websocket, proxy=Proxy.of(proxy))
 
 
 def _front() -> Callable[..., Awaitable[None]]:
@@ -242,5 +199,6 @@ async def open_daemon(
     be used or another daemon holds it.
     """
     async with open_runtime(settings, plan, directory, parts) as runtime:
-        kept = reconnecting or (Reconnecting(quiet_after=None) if plan.playback else Reconnecting())
+        replayed = Reconnecting(quiet_after=None, lifetime=None)
+        kept = reconnecting or (replayed if plan.playback else Reconnecting())
         yield Daemon(settings, runtime, stop_within, listener, kept)

@@ -31,7 +31,7 @@ def configure(settings: LogSettings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Libraries that tell every request at info would drown what the daemon has to say.
-    for chatty in ("mcp", "fastmcp", "httpx", "hypercorn"):
+    for chatty in ("mcp", "fastmcp", "httpx", "httpx2", "hypercorn"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

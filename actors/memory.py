@@ -12,17 +12,26 @@ import attrs
 import trio
 
 from actors.messages import Entry, GapRecord, TradeBatch
-from wadm.coverage import Gaps
+from actors.notice import Notice
+from wadm.coverage import AnyGap, Gaps, KnownGap, SuspectedGap
+from wadm.crosscheck import EVERYTHING, VOLUME, Check, SecondSource, candle_figures
+from wadm.exchanges import registry
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.latency import Latency
-from wadm.market import IdKind, Instrument, Trades
+from wadm.market import MINUTE, Candle, IdKind, Instrument, Liquidation, Ticker, Trades
 from wadm.numbers import plain_scaled
 from wadm.series import ClosedBars
 from wadm.timeframes import DueWindows
 
 #: Lives of senders remembered for each symbol: more than can have batches in a bar that is still open.
 LIVES = 256
+
+#: Minutes to be checked of each symbol.
+DOUBTED = 300
+
+#: Liquidations remembered of each symbol.
+LIQUIDATIONS = 1_000
 
 _LIVES_IN_EPOCH = 1_000_000
 
@@ -46,6 +55,11 @@ class SymbolMemory:
     (incarnation, number) -> how many trades. ``poisoned`` are batches to be skipped,
     ``unwritten`` the dead letters of those the writer did not survive. ``covered_from`` (µs) is
     the earliest trade received or kept, ``open_from`` where the earliest bar starts that is not closed yet.
+
+    ``counted`` says that the exchange's ids count up by one, so that a gap shows by itself. Where they do
+    not, ``received_to`` (µs) is the newest trade received, and ``broken`` why some may be missing behind it.
+    ``candles`` and ``second`` check the bars; ``doubted`` are minutes with gaps, of which the exchange is
+    still to be asked for its candle. ``gap_noticed`` tells of a gap to be filled.
     """
 
     instrument: Instrument
@@ -60,6 +74,15 @@ class SymbolMemory:
     unwritten: set[int] = attrs.field(factory=set)
     due: DueWindows = attrs.field(factory=DueWindows)
     gaps: Gaps = attrs.field(factory=Gaps)
+    counted: bool = attrs.Factory(lambda self: _counted(self.instrument), takes_self=True)
+    received_to: int | None = None
+    broken: str = ""
+    candles: Check = attrs.Factory(
+        lambda self: Check(EVERYTHING if self.counted else VOLUME), takes_self=True
+    )
+    second: SecondSource = attrs.field(factory=SecondSource)
+    doubted: set[int] = attrs.field(factory=set)
+    gap_noticed: Notice = attrs.field(factory=Notice)
     latency: Latency = attrs.field(factory=Latency)
     market_time: int = 0
     covered_from: int | None = None
@@ -67,6 +90,8 @@ class SymbolMemory:
     last_trade_at: int | None = None
     warming: bool = True
     open_from: int | None = None
+    ticker: Ticker | None = None
+    liquidations: deque[Liquidation] = attrs.field(factory=lambda: deque(maxlen=LIQUIDATIONS))
     ended: trio.Event = attrs.field(factory=trio.Event)
 
     def came_to(self, incarnation: int, number: int) -> None:
@@ -76,21 +101,95 @@ class SymbolMemory:
         if len(self.applied) > LIVES:
             del self.applied[next(iter(self.applied))]
 
+    # --- gaps ---
+
     def note_gap(self, gap: Gap) -> None:
         """Note a gap that was just found, and that it is to be journalled."""
-        if gap.id_kind is self.source:
-            self.gaps.opened(gap)
-            self.records.append(GapRecord(gap, "open"))
+        if gap.id_kind is not self.source:
+            self.second.missed(gap.at)
+            return
+        self.gaps.opened(gap)
+        self._gaps_changed([GapRecord(gap, "open")])
 
     def note_filled(self, filled: Filled) -> None:
         """Note that ids which were missing have come."""
-        self.records.extend(GapRecord(gap, "filled") for gap in self.gaps.filled(filled))
+        self._gaps_changed([GapRecord(gap, "filled") for gap in self.gaps.filled(filled)])
 
-    def note_given_up(self, id_kind: IdKind, ids: Missing, reason: str) -> None:
-        """Note that missing ids will not come."""
-        self.records.extend(
-            GapRecord(gap, "unfillable", reason) for gap in self.gaps.given_up(id_kind, ids, reason)
-        )
+    def note_given_up(self, id_kind: IdKind, ids: Missing, reason: str, at: int | None = None) -> None:
+        """Note that missing ids will not come; ``at`` (µs) is the time of the trade behind them, if known."""
+        lost = self.gaps.given_up(id_kind, ids, reason, at)
+        self._gaps_changed([GapRecord(gap, "unfillable", reason) for gap in lost])
+
+    def note_break(self, reason: str) -> None:
+        """Note that trades may be missed from now on, until the next one is received.
+
+        To be called when a connection ended that carried this symbol's trades, or their stream is to be
+        subscribed to anew, and no other connection carries them already. Ids that count up show by
+        themselves what was missed: then nothing is noted.
+        """
+        if not self.counted and self.received_to is not None:
+            self.broken = self.broken or reason
+
+    def note_received(self, trades: Trades) -> None:
+        """Note how far the trades received reach; the first behind a break ends what is suspected."""
+        if self.broken and self.received_to is not None:
+            behind = [time for time in trades.times if time >= self.received_to]
+            if behind:
+                self.suspect(self.received_to, min(behind), self.broken)
+                self.broken = ""
+        self.received_to = max(self.received_to or 0, *trades.times)
+
+    def suspect(self, first: int, last: int, reason: str) -> None:
+        """Note that trades between two times (µs) may be missing, unless that is suspected already."""
+        if any(one.gap.first <= first and last <= one.gap.last for one in self.gaps.suspected):
+            return
+        gap = SuspectedGap(self.instrument.exchange, self.instrument.symbol, first, last)
+        self.gaps.opened(gap, reason)
+        self._gaps_changed([GapRecord(gap, "open", reason)])
+
+    def note_covered(self, first: int, last: int, why: str = "") -> None:
+        """Note that nothing is missing any more between two times (µs)."""
+        self._gaps_changed([GapRecord(gap, "filled", why) for gap in self.gaps.covered(first, last)])
+
+    def note_not_covered(self, first: int, last: int, reason: str) -> None:
+        """Note that what may be missing between two times (µs) will not come."""
+        lost = self.gaps.not_covered(first, last, reason)
+        self._gaps_changed([GapRecord(one.gap, one.state, one.reason) for one in lost])
+
+    def _gaps_changed(self, records: list[GapRecord]) -> None:
+        if records:
+            self.records.extend(records)
+            self.candles.again_where_unsettled()
+            self.second.check.again_where_unsettled()
+            for record in records:
+                self._doubt(record.gap)
+            self.gap_noticed.notify()
+
+    def _doubt(self, gap: AnyGap) -> None:
+        """Have the exchange asked for its candles of a gap's minutes, of the last ones in a long gap."""
+        last = gap.at - gap.at % MINUTE
+        suspected = isinstance(gap, SuspectedGap)
+        first = gap.first - gap.first % MINUTE if suspected else self.closed.before(last)
+        if len(self.doubted) < DOUBTED:
+            self.doubted.update(range(max(first, last - DOUBTED * MINUTE), last + 1, MINUTE))
+
+    def gaps_between(self, start: int, end: int) -> list[KnownGap]:
+        """Return the gaps that reach into ``[start, end)`` (µs, whole minutes)."""
+        return [one for one in self.gaps.known if self._reaches(one.gap, start, end)]
+
+    def _reaches(self, gap: AnyGap, start: int, end: int) -> bool:
+        """Say whether a gap reaches into ``[start, end)``: back to the trade before it, which a bar has."""
+        if isinstance(gap, SuspectedGap):
+            return gap.first < end and start <= gap.last
+        if gap.at < end:
+            return start <= gap.at
+        minute = gap.at - gap.at % MINUTE
+        if self.closed.starts_between(end, minute):
+            return False
+        bar = self.closed.get(minute)
+        return bar is None or bar.open is None or bar.open[0] >= gap.at
+
+    # --- what is told of the symbol ---
 
     def seen(self, trades: Trades) -> None:
         """Note how far these trades reach, and the last price."""
@@ -100,40 +199,22 @@ class SymbolMemory:
             self.last_trade_at = last
             self.last_price = plain_scaled(trades.prices[-1], trades.price_decimals)
 
+    def note_ticker(self, ticker: Ticker) -> None:
+        """Note what an exchange tells of a contract; what a message leaves out stays as it was."""
+        if self.ticker is None:
+            self.ticker = ticker
+            return
+        told = {name: value for name, value in attrs.asdict(ticker).items() if value is not None}
+        self.ticker = attrs.evolve(self.ticker, **told)
 
-@attrs.define(eq=False)
-class ConnectionMemory:
-    """One connection's state and counters.
+    def note_candle(self, candle: Candle) -> None:
+        """Note a candle as the exchange counts it; it is compared with our bar once both are closed."""
+        if candle.closed and candle.interval == "1m":
+            self.candles.tell(candle.start, candle_figures(candle))
 
-    ``first_frame_clock`` is on ``time.perf_counter``, ``last_frame_at`` and ``market_time_at`` (when market
-    time last moved) on trio's clock, all in seconds.
-    """
 
-    name: str
-    exchange: str
-    streams: tuple[str, ...]
-    state: str = "connecting"
-    reason: str = ""
-    frames: int = 0
-    trades: int = 0
-    bytes: int = 0
-    connects: int = 0
-    refused: dict[str, str] = attrs.field(factory=dict)
-    first_frame_clock: float | None = None
-    last_frame_at: float | None = None
-    market_time: int = 0
-    market_time_at: float = 0.0
-    ended: trio.Event = attrs.field(factory=trio.Event)
-
-    def move_time(self, exchange_time: int) -> None:
-        """Note an exchange time seen (µs)."""
-        self.market_time = max(self.market_time, exchange_time)
-        self.market_time_at = trio.current_time()
-
-    @property
-    def reconnects(self) -> int:
-        """How often the connection was made again."""
-        return max(0, self.connects - 1)
+def _counted(instrument: Instrument) -> bool:
+    return registry.find(instrument.exchange).ids_count_up
 
 
 @attrs.define(eq=False)

@@ -1,12 +1,15 @@
 """What actors say to one another. Once sent, never changed."""
 
+from collections.abc import Mapping, Sequence
+
 import attrs
+import trio
 
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile
 from wadm.bar import Bar
-from wadm.exchanges.base import Gap
-from wadm.market import Trades
+from wadm.coverage import AnyGap
+from wadm.market import BookRun, Trades
 
 
 @attrs.frozen(eq=False)
@@ -25,6 +28,21 @@ class TradeBatch:
     received_at: int
     clock: float
     market_time: int
+
+
+@attrs.frozen(eq=False)
+class BookBatch:
+    """A run of one symbol's order book on its way from a connection; ``received_at`` in µs, wall clock."""
+
+    run: BookRun
+    received_at: int
+
+
+@attrs.frozen(eq=False)
+class Reached:
+    """Sets ``event`` once its receiver has come to it, and so has handled all that was sent before."""
+
+    event: trio.Event = attrs.field(factory=trio.Event)
 
 
 @attrs.frozen
@@ -80,9 +98,12 @@ class OrderFlowRecord:
 
 @attrs.frozen
 class GapRecord:
-    """Ids are missing. ``state`` is ``open``, ``filled`` or ``unfillable``; ``reason`` says why the last."""
+    """Trades are missing, or suspected to be. ``state`` is ``open``, ``filled`` or ``unfillable``.
 
-    gap: Gap
+    ``reason`` says why it is unfillable, or suspected.
+    """
+
+    gap: AnyGap
     state: str
     reason: str = ""
 
@@ -91,34 +112,40 @@ class GapRecord:
 Entry = TradeBatch | BarRecord | ProfileRecord | OrderFlowRecord | GapRecord
 
 
-@attrs.frozen
-class WindowQuery:
-    """Asks an aggregator for the merge of ``[start, end)`` (µs, whole minutes), or of a current window.
+def key_of(entry: Entry) -> str:
+    """Return the symbol (``exchange:SYMBOL``) that an entry is about."""
+    match entry:
+        case TradeBatch(trades=trades):
+            return trades.key
+        case GapRecord(gap=gap):
+            return f"{gap.exchange}:{gap.symbol}"
+        case _:
+            return f"{entry.exchange}:{entry.symbol}"
 
-    With ``timeframe`` the window is the one that holds market time. ``session`` asks for the bar from the
-    session's start to the window's end as well.
+
+@attrs.frozen
+class BarsQuery:
+    """Asks an aggregator for the merges of spans ``[start, end)`` (µs, whole minutes), by name.
+
+    ``minutes`` is a span whose one-minute bars are wanted one by one.
     """
 
-    timeframe: str | None = None
-    start: int | None = None
-    end: int | None = None
-    session: bool = False
+    spans: Mapping[str, tuple[int, int]]
+    minutes: tuple[int, int] | None = None
 
 
 @attrs.frozen(eq=False)
-class WindowAnswer:
-    """An aggregator's answer. Bars in it belong to the asker.
+class BarsAnswer:
+    """An aggregator's answer. Bars in it belong to the asker; ``minutes`` are packed, ascending.
 
-    ``memory_from`` (µs) is where its bars begin, None while there are none; ``final`` says that the window
-    has ended and its bars are closed.
+    ``memory_from`` (µs) is where its bars begin, None while there are none; ``closed_until`` is the end of
+    the last minute that is closed, by market time.
     """
 
-    bar: Bar
-    session: Bar | None
-    start: int
-    end: int
-    market_time: int
+    bars: Mapping[str, Bar]
+    minutes: Sequence[bytes]
     memory_from: int | None
-    final: bool
+    closed_until: int
+    market_time: int
     epoch: int
     warming: bool

@@ -8,9 +8,9 @@ import attrs
 import structlog
 import trio
 
-from actors.memory import SymbolMemory
+from actors.memory import Numbering, SymbolMemory
 from actors.messages import TradeBatch
-from supervision import Mailbox, MailboxFull
+from supervision import Mailbox, MailboxClosed, MailboxFull
 from wadm.exchanges.base import Gap
 from wadm.exchanges.contiguity import Positions, runs_of
 from wadm.ledger import Ledger
@@ -31,6 +31,7 @@ class Posting:
 class Outbox:
     """Numbers batches and hands them over; what it holds outlives the actor that filled it.
 
+    ``live`` says that its trades are received as they happen: not those that fill a gap.
     A full mailbox makes it wait. Where that has a limit (not in playback) and the limit passes, once for all
     that is handed over, a batch is left to the journal, from which its aggregator reads it; or, if the
     journal itself is behind, shed.
@@ -41,25 +42,41 @@ class Outbox:
     symbols: Mapping[str, SymbolMemory]
     ledger: Ledger
     positions: Mapping[str, Positions]
+    live: bool = True
     postings: deque[Posting] = attrs.field(factory=deque, init=False)
     _incarnation: int = attrs.field(default=0, init=False)
+    _lives: dict[str, int] = attrs.field(factory=dict, init=False)
     _numbers: Counter[str] = attrs.field(factory=Counter, init=False)
 
     def begin(self, incarnation: int) -> None:
         """Count from 1 again, for a new life of the actor."""
-        self._incarnation, self._numbers = incarnation, Counter()
+        self._incarnation, self._lives, self._numbers = incarnation, {}, Counter()
+
+    def begin_symbol(self, key: str, numbering: Numbering) -> None:
+        """Count the batches of one symbol from 1 again: its aggregator is a new one and knows none."""
+        if self._numbers.pop(key, 0):
+            self._lives[key] = numbering.incarnation()
 
     def add(self, trades: Trades, received_at: int, clock: float, market_time: int) -> None:
         """Queue a run of trades as the next batch of its symbol. No await: a kill loses nothing.
 
-        Trades of another source than the one that is folded end here: they are the same trades once more.
+        Trades of another source than the one that is folded end here: they are the same trades once more,
+        and are only counted, to check the others.
         """
-        if trades.id_kind is not self.symbols[trades.key].source:
-            self.ledger.account(trades.key).rejected["second_source"] += len(trades)
+        memory = self.symbols.get(trades.key)
+        if memory is None:
+            self.ledger.account(trades.key).rejected["not_followed"] += len(trades)
             return
+        if trades.id_kind is not memory.source:
+            self.ledger.account(trades.key).rejected["second_source"] += len(trades)
+            memory.second.count(trades)
+            return
+        if self.live:
+            memory.note_received(trades)
         self._numbers[trades.key] += 1
         number = self._numbers[trades.key]
-        batch = TradeBatch(trades, self._incarnation, number, received_at, clock, market_time)
+        incarnation = self._lives.get(trades.key, self._incarnation)
+        batch = TradeBatch(trades, incarnation, number, received_at, clock, market_time)
         self.postings.append(Posting(batch))
 
     async def hand_over(self) -> None:
@@ -86,10 +103,14 @@ class Outbox:
         """Count trades that nobody took, and open the gap they leave, which REST may fill."""
         self.ledger.account(trades.key).shed["journal_behind"] += len(trades)
         log.error("shed", symbol=trades.key, trades=len(trades), reason="the journal is behind")
-        position = self.positions[trades.exchange].of(trades.symbol, trades.id_kind)
+        if trades.key not in self.symbols:
+            return
+        memory = self.symbols[trades.key]
+        self.positions[trades.exchange].of(trades.symbol, trades.id_kind).forget(trades.ids)
+        if not memory.counted:
+            memory.suspect(min(trades.times), max(trades.times), "trades were shed: the journal was behind")
         for lost in runs_of(trades.ids):
-            position.reopen(lost)
-            self.symbols[trades.key].note_gap(
+            memory.note_gap(
                 Gap(trades.exchange, trades.symbol, trades.id_kind, lost.first, lost.last, trades.times[0])
             )
 
@@ -97,6 +118,9 @@ class Outbox:
         key = batch.trades.key
         try:
             await _put(self.aggregators[key], batch, until)
+        except (KeyError, MailboxClosed):
+            # Given up meanwhile: the journal has the trades, and no bar will.
+            self.ledger.account(key).shed["not_followed"] += len(batch.trades)
         except MailboxFull:
             self.symbols[key].left[batch.incarnation, batch.number] = len(batch.trades)
 

@@ -1,39 +1,51 @@
 """What the actors of one daemon share: memories, mailboxes, stores and counters."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
-from actors.memory import ConnectionMemory, Numbering, SymbolMemory
-from actors.messages import TradeBatch
+from actors.books.memory import BookMemory
+from actors.clock_memory import ClockMemory
+from actors.connections.connects import Connects
+from actors.connections.memory import ConnectionMemory
+from actors.following.listing_memory import ListingMemory
+from actors.gaps.standing import stand
+from actors.memory import Numbering, SymbolMemory
+from actors.messages import Reached, TradeBatch, key_of
+from actors.notice import Notice
 from actors.outbox import Outbox
-from actors.plan import Plan
-from actors.standing import stand
+from actors.plan import Plan, PlannedConnection
+from actors.rest import Rest, open_rest
 from actors.storage.engines import embedded_url
 from actors.storage.journal import Journal
 from actors.storage.lock import DirectoryLock
-from actors.storage.marks import Marks, Notice
+from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
 from actors.storage.sink import Sink
 from actors.storage.sql import SqlStore
 from actors.storage.writer import Writer
-from supervision import Mailbox, Supervisor
+from supervision import Mailbox, Overflow, Supervisor
 from wadm.exchanges import registry
 from wadm.exchanges.contiguity import Positions
 from wadm.ledger import Ledger
-from wadm.market import HOUR
+from wadm.market import HOUR, IdKind, Instrument
 from wadm.series import ClosedBars
 from wadm.settings import Settings
 
+if TYPE_CHECKING:
+    from actors.following.following import Following
+
 #: Messages that may wait. A batch is what one read of a socket brought: at most some 300 trades.
 AGGREGATOR_CAPACITY = 256
+BOOK_CAPACITY = 256
 WRITER_CAPACITY = 1024
 
-#: The name of the actor that fills gaps, and of its outbox.
+#: The name of the actor that fills gaps; its outboxes have it in front of their exchange.
 BACKFILL = "backfill"
 
 #: A live connection stops reading for this long (s) at most; beyond it, pings would go unanswered.
@@ -42,31 +54,129 @@ PATIENCE = 5.0
 
 @attrs.define(eq=False)
 class Runtime:
-    """Everything beside the supervision tree that a crash must not take with it."""
+    """Everything beside the supervision tree that a crash must not take with it.
+
+    What is kept by symbol or by connection comes and goes while the daemon runs, always in these same
+    dictionaries: whoever holds one sees it, and copies the keys before awaiting anything between two of them.
+    """
 
     plan: Plan
     epoch: int
     journal: Journal
     store: SqlStore
+    rest: Rest
     reader: DataReader
     marks: Marks
     writer: Writer
     warm: Sink
     writer_mailbox: Mailbox
-    symbols: Mapping[str, SymbolMemory]
-    aggregators: Mapping[str, Mailbox]
-    connections: Mapping[str, ConnectionMemory]
-    outboxes: Mapping[str, Outbox]
-    positions: Mapping[str, Positions]
     numbering: Numbering
     ledger: Ledger
+    #: how much history (µs) is kept in memory
+    keep: int
+    mailbox: type[Mailbox] = Mailbox
+    #: exchange -> symbol -> instrument; codecs read it as it is at the moment
+    instruments: dict[str, dict[str, Instrument]] = attrs.field(factory=dict, init=False)
+    symbols: dict[str, SymbolMemory] = attrs.field(factory=dict, init=False)
+    aggregators: dict[str, Mailbox] = attrs.field(factory=dict, init=False)
+    books: dict[str, BookMemory] = attrs.field(factory=dict, init=False)
+    book_mailboxes: dict[str, Mailbox] = attrs.field(factory=dict, init=False)
+    connections: dict[str, ConnectionMemory] = attrs.field(factory=dict, init=False)
+    outboxes: dict[str, Outbox] = attrs.field(factory=dict, init=False)
+    positions: dict[str, Positions] = attrs.field(factory=dict, init=False)
+    connects: dict[str, Connects] = attrs.field(factory=dict, init=False)
+    #: by exchange: the local clock against its clock, and its list of symbols
+    clocks: dict[str, ClockMemory] = attrs.field(factory=dict, init=False)
+    listings: dict[str, ListingMemory] = attrs.field(factory=dict, init=False)
     gap_noticed: Notice = attrs.field(factory=Notice)
     started_at: float = attrs.field(factory=time.monotonic)
     root: Supervisor | None = None
+    #: what is followed, and what shall be; None in playback, which follows what it holds
+    following: "Following | None" = None
     url: str | None = None
 
-    def in_flight(self) -> int:
-        """Return how many trades are between codec and bar, counted where they wait.
+    @property
+    def directory(self) -> Path:
+        """The data directory."""
+        return self.journal.path.parent
+
+    # --- what is followed ---
+
+    def connects_to(self, exchange: str) -> Connects:
+        """Return the attempts to connect to the exchange; those to a local one are not limited."""
+        if exchange not in self.connects:
+            limits = registry.find(exchange).limits
+            limit = None if self.plan.playback else limits.connects_per_five_minutes
+            self.connects[exchange] = Connects(limit)
+        return self.connects[exchange]
+
+    def positions_of(self, exchange: str) -> Positions:
+        """Return where the exchange's streams stand."""
+        if exchange not in self.positions:
+            self.positions[exchange] = registry.find(exchange).positions()
+        return self.positions[exchange]
+
+    def instruments_of(self, exchange: str) -> dict[str, Instrument]:
+        """Return the exchange's instruments by symbol, the very mapping that its codecs read."""
+        return self.instruments.setdefault(exchange, {})
+
+    def remember(self, instrument: Instrument, source: IdKind) -> tuple[SymbolMemory, Positions]:
+        """Return the memory of a symbol that is to be followed, and its streams where its journal ends.
+
+        It reads the disk and changes nothing: nobody knows of the symbol before ``adopt``.
+        """
+        memory = SymbolMemory(instrument, ClosedBars(self.keep), source)
+        positions = registry.find(instrument.exchange).positions()
+        stand(memory, positions, self.reader)
+        return memory, positions
+
+    def adopt(self, memory: SymbolMemory, positions: Positions) -> None:
+        """Follow a symbol from now on: its actors find here what they need. No await."""
+        instrument, patience = memory.instrument, self.writer_mailbox.deadline
+        key, playback = instrument.key, self.plan.playback
+        memory.gap_noticed = self.gap_noticed
+        self.symbols[key] = memory
+        self.positions_of(instrument.exchange).take(positions)
+        self.books[key] = BookMemory(instrument)
+        self.aggregators[key] = self.mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience)
+        overflow = Overflow.BLOCK if playback else Overflow.SHED
+        self.book_mailboxes[key] = self.mailbox(f"book:{key}", BOOK_CAPACITY, overflow=overflow)
+        self.instruments_of(instrument.exchange)[instrument.symbol] = instrument
+        for outbox in self.outboxes.values():
+            outbox.begin_symbol(key, self.numbering)
+        self.gap_noticed.notify()
+
+    def release(self, key: str) -> None:
+        """Forget a symbol whose actors have ended. No await."""
+        memory = self.symbols.pop(key)
+        for of_symbol in (self.books, self.aggregators, self.book_mailboxes):
+            of_symbol.pop(key, None)
+        exchange, symbol = memory.instrument.exchange, memory.instrument.symbol
+        self.instruments_of(exchange).pop(symbol, None)
+        self.positions_of(exchange).forget(symbol)
+
+    def connect(self, planned: PlannedConnection) -> None:
+        """Make what a connection needs, which its actor finds here. No await."""
+        self.positions_of(planned.exchange)
+        self.connections[planned.name] = ConnectionMemory(
+            planned.name, planned.exchange, planned.streams, planned.url
+        )
+        self.send_as(planned.name)
+
+    def disconnect(self, name: str) -> None:
+        """Forget a connection whose actor has ended. No await."""
+        del self.connections[name], self.outboxes[name]
+
+    def send_as(self, name: str) -> None:
+        """Make an outbox."""
+        self.outboxes[name] = Outbox(
+            self.writer_mailbox, self.aggregators, self.symbols, self.ledger, self.positions
+        )
+
+    # --- what there is of it ---
+
+    def in_flight(self, of: str | None = None) -> int:
+        """Return how many trades are between codec and bar, counted where they wait; all, or of one symbol.
 
         A batch on its way from one place to the next may be found in both, and one that was folded is still
         in hand for a moment: each counts once, until it is folded.
@@ -79,7 +189,8 @@ class Runtime:
         return sum(
             count
             for (key, incarnation, number), count in waiting.items()
-            if number > self.symbols[key].applied.get(incarnation, 0)
+            if (of is None or key == of)
+            and (key not in self.symbols or number > self.symbols[key].applied.get(incarnation, 0))
         )
 
     def _batches(self) -> Iterator[TradeBatch]:
@@ -87,6 +198,10 @@ class Runtime:
             yield from (message for message in mailbox.pending() if isinstance(message, TradeBatch))
         for outbox in self.outboxes.values():
             yield from (posting.batch for posting in outbox.postings)
+
+    def is_being_written(self, key: str) -> bool:
+        """Return whether something of a symbol waits for its commit to the journal."""
+        return any(key_of(entry) == key for entry in self.writer_mailbox.pending())
 
     def statement(self) -> dict[str, object]:
         """Return the ledger's balance."""
@@ -98,6 +213,11 @@ class Runtime:
             await connection.ended.wait()
         for key in self.plan.traded:
             await self.symbols[key].ended.wait()
+        for mailbox in list(self.book_mailboxes.values()):
+            if mailbox.pending():
+                last = Reached()
+                await mailbox.put(last)
+                await last.event.wait()
         await self.settle()
 
     async def settle(self) -> None:
@@ -127,46 +247,34 @@ async def open_runtime(
         store = SqlStore(embedded_url(directory), journal.identity())
         opened.callback(store.close)
         await trio.to_thread.run_sync(store.initialise)
-        yield _made(settings, plan, journal, store, parts.mailbox)
+        async with open_rest(plan.rest, playback=plan.playback, proxy=settings.network.proxy) as rest:
+            yield _made(settings, plan, journal, store, rest, mailbox=parts.mailbox)
 
 
 def _made(
-    settings: Settings, plan: Plan, journal: Journal, store: SqlStore, mailbox: type[Mailbox]
+    settings: Settings, plan: Plan, journal: Journal, store: SqlStore, rest: Rest, *, mailbox: type[Mailbox]
 ) -> Runtime:
     epoch = journal.next_epoch()
     marks = Marks(journal.last_seq())
-    patience = None if plan.playback else PATIENCE
-    writer = mailbox("writer", WRITER_CAPACITY, deadline=patience)
-    keep = settings.memory.hours * HOUR + HOUR
-    symbols = {
-        key: SymbolMemory(one, ClosedBars(keep), plan.sources[key]) for key, one in plan.instruments.items()
-    }
-    aggregators = {
-        key: mailbox(f"aggregator:{key}", AGGREGATOR_CAPACITY, deadline=patience) for key in symbols
-    }
-    positions = {one.exchange: registry.find(one.exchange).positions() for one in plan.connections}
-    reader = DataReader(journal, store)
-    for memory in symbols.values():
-        stand(memory, positions[memory.instrument.exchange], reader)
-    ledger = Ledger()
-    senders = [BACKFILL, *(one.name for one in plan.connections)]
-    return Runtime(
+    writer_mailbox = mailbox("writer", WRITER_CAPACITY, deadline=None if plan.playback else PATIENCE)
+    runtime = Runtime(
         plan=plan,
         epoch=epoch,
         journal=journal,
         store=store,
-        reader=reader,
+        rest=rest,
+        reader=DataReader(journal, store),
         marks=marks,
         writer=Writer(journal, marks, settings.storage.commit_interval_ms / 1_000),
         warm=Sink(journal, store, marks),
-        writer_mailbox=writer,
-        symbols=symbols,
-        aggregators=aggregators,
-        connections={
-            one.name: ConnectionMemory(one.name, one.exchange, one.streams) for one in plan.connections
-        },
-        outboxes={name: Outbox(writer, aggregators, symbols, ledger, positions) for name in senders},
-        positions=positions,
+        writer_mailbox=writer_mailbox,
         numbering=Numbering(epoch),
-        ledger=ledger,
+        ledger=Ledger(),
+        keep=settings.memory.hours * HOUR + HOUR,
+        mailbox=mailbox,
     )
+    for connection in plan.connections:
+        runtime.connect(connection)
+    for key, instrument in plan.instruments.items():
+        runtime.adopt(*runtime.remember(instrument, plan.sources[key]))
+    return runtime

@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: the first asks for an orderly stop, the second ends at once."""
+"""Signals: SIGINT and SIGTERM ask for an orderly stop, the second of them ends at once; SIGHUP reloads."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -18,3 +18,15 @@ async def watch(
             if count > 1:
                 raise KeyboardInterrupt
             stop()
+
+
+async def watch_reload(
+    reload: Callable[[], Awaitable[None]],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Call ``reload`` at each SIGHUP; those that come meanwhile make one more."""
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            await reload()

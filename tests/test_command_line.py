@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,7 +62,10 @@ def config(tmp_path: Path) -> Callable[[str], Path]:
 
 
 CONFIGS = [
-    ("htp: {port: 1}", "htp is not a setting; expected one of http, storage, memory, log, exchanges"),
+    (
+        "htp: {port: 1}",
+        "htp is not a setting; expected one of http, storage, memory, log, network, exchanges",
+    ),
     ("http: {prt: 1}", "http.prt is not a setting; expected one of host, port (did you mean port?)"),
     ("http: {port: 70000}", "http.port is 70000; expected a port from 0 to 65535"),
     ("8920: {}", "8920 is not a setting"),
@@ -228,6 +232,17 @@ def test_questions_about_a_data_directory_are_checked(refusal: Callable[..., str
 
 
 # --- the command line itself ---
+
+
+def test_without_a_daemon_the_symbols_command_says_how_to_start_one(refusal: Callable[..., str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    for arguments in (("list",), ("add", "--exchange", "binance", "BTCUSDT")):
+        said = refusal("symbols", *arguments, "--url", url)
+        assert said.startswith(f"wadm symbols: no daemon answers at {url}")
+        assert "start one with `wadm run`" in said
+    assert "expected an address such as http" in refusal("symbols", "list", "--url", "localhost:8920")
+    assert "--exchange" in refusal("symbols", "add", "BTCUSDT")
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

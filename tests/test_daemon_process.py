@@ -480,6 +480,117 @@ def test_without_an_exchange_it_stays_up_says_so_and_keeps_trying(tmp_path: Path
         daemon.interrupt(signal.SIGTERM)
 
 
+@pytest.fixture
+def unreachable(tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes settings of exchanges that nobody can connect to."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        host = f"127.0.0.1:{gone.getsockname()[1]}"
+
+    def write(http: str = "port: 0", streams: str = "[trades]", **symbols: str) -> Path:
+        path = tmp_path / "wadm.yaml"
+        told = f"url: 'ws://{host}', rest_url: 'http://{host}', streams: {streams}"
+        exchanges = (f"  {name}: {{{told}, symbols: {chosen}}}\n" for name, chosen in symbols.items())
+        head = f"http: {{{http}}}\nstorage: {{data_dir: {tmp_path}/data}}\nexchanges:\n"
+        path.write_text(head + "".join(exchanges))
+        return path
+
+    return write
+
+
+def _followed(daemon: Running, *keys: str) -> None:
+    """Return once exactly these symbols are followed."""
+
+    def holds(answer: dict[str, Any]) -> bool:
+        return {f"{one['exchange']}:{one['symbol']}" for one in answer["symbols"]} == {*keys}
+
+    daemon.until("/api/v1/symbols", holds)
+
+
+def _logged(daemon: Running, event: str) -> dict[str, Any]:
+    assert daemon.process.stderr is not None
+    for line in daemon.process.stderr:
+        told: dict[str, Any] = json.loads(line)
+        if told["event"] == event:
+            return told
+    raise AssertionError(f"{event} was never logged")
+
+
+def test_a_hangup_takes_over_symbols_and_streams_and_refuses_what_is_wrong(
+    unreachable: Callable[..., Path],
+) -> None:
+    config = unreachable(binance="[BTCUSDT, ETHUSDT]", bybit="[BTCUSDT]")
+    with started("run", "--config", config, WADM_LOG_FORMAT="json") as daemon:
+        _read_served_url(daemon)
+        _followed(daemon, "binance:BTCUSDT", "binance:ETHUSDT", "bybit:BTCUSDT")
+
+        unreachable(
+            binance="[BTCUSDT, SOLUSDT]", bybit="[BTCUSDT]", http="port: 81", streams="[trades, book]"
+        )
+        daemon.process.send_signal(signal.SIGHUP)
+        assert _logged(daemon, "settings_wait_for_a_restart")["keys"] == ["http.port"]
+        _followed(daemon, "binance:BTCUSDT", "binance:SOLUSDT", "bybit:BTCUSDT")
+        tree = daemon.get("/api/v1/actors")
+        names = [one["name"] for crew in tree["children"] for one in crew["children"]]
+        assert "aggregator:binance:SOLUSDT" in names
+        assert not any("ETHUSDT" in name for name in names)
+        collectors = {one["name"]: one["streams"] for one in daemon.get("/api/v1/status")["collectors"]}
+        assert collectors == {"connection:binance#1": 4, "connection:bybit#1": 2}
+
+        unreachable(binance="[BTC/USDT]")
+        daemon.process.send_signal(signal.SIGHUP)
+        (problem,) = _logged(daemon, "settings_refused")["problems"]
+        assert problem.startswith("exchanges.binance.symbols is 'BTC/USDT'; expected ")
+        config.write_text("exchanges: [")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert "is not YAML" in _logged(daemon, "settings_refused")["problems"][0]
+        _followed(daemon, "binance:BTCUSDT", "binance:SOLUSDT", "bybit:BTCUSDT")
+        daemon.interrupt(signal.SIGTERM)
+
+
+def test_symbols_are_chosen_on_the_command_line_and_kept_over_a_restart(
+    unreachable: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = unreachable(binance="[BTCUSDT, ETHUSDT]")
+    with started("run", "--config", config, WADM_LOG_FORMAT="json") as daemon:
+        _read_served_url(daemon)
+        told = ("--url", daemon.url, "--exchange", "binance")
+        added = wadm("symbols", "add", *told, "solusdt", "XRPUSDT", "--json")
+        assert added.returncode == 0, added.stderr
+        assert [(one["symbol"], one["state"]) for one in json.loads(added.stdout)["symbols"]] == [
+            ("SOLUSDT", "followed"),
+            ("XRPUSDT", "followed"),
+        ]
+        removed = wadm("symbols", "remove", *told, "ETHUSDT", "NOPEUSDT")
+        assert removed.returncode == 2
+        assert removed.stdout.split() == ["binance", "ETHUSDT", "left"]
+        assert removed.stderr.startswith("wadm symbols: symbol is 'NOPEUSDT'; expected one of BTCUSDT, ")
+        listed = wadm("symbols", "list", "--url", daemon.url, "--json")
+        assert {one["symbol"] for one in json.loads(listed.stdout)["symbols"]} == {
+            "BTCUSDT", "SOLUSDT", "XRPUSDT"
+        }  # fmt: skip
+        daemon.interrupt(signal.SIGTERM)
+    with started("run", "--config", config, WADM_LOG_FORMAT="json") as again:
+        _read_served_url(again)
+        _followed(again, "binance:BTCUSDT", "binance:SOLUSDT", "binance:XRPUSDT")
+        again.interrupt(signal.SIGTERM)
+    (tmp_path / "data" / "followed.json").write_text('{"binance": {"added": "SOLUSDT"}}')
+    done = wadm("run", "--config", config)
+    assert done.returncode == 2
+    assert f"{tmp_path}/data/followed.json is not the list of symbols" in done.stderr
+
+
+def test_an_exchange_of_patterns_alone_says_what_it_waits_for(unreachable: Callable[..., Path]) -> None:
+    config = unreachable(binance="['top:20', '*USDC']")
+    with started("run", "--config", config, WADM_LOG_FORMAT="json") as daemon:
+        _read_served_url(daemon)
+        health = daemon.get("/health")
+        assert health["status"] == "degraded"
+        assert any(reason.startswith("binance follows no symbol yet") for reason in health["reasons"])
+        (told,) = daemon.get("/api/v1/status")["following"]
+        assert (told["symbols"], told["patterns"], told["waits_for_list"]) == (0, ["TOP:20", "*USDC"], True)
+        daemon.interrupt(signal.SIGTERM)
+
+
 def _read_served_url(daemon: Running) -> None:
     assert daemon.process.stderr is not None
     for line in daemon.process.stderr:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 #: Commands that end with status 0 when they are interrupted: they run until then.
-_ENDLESS = ("demo", "run")
+_ENDLESS = ("demo", "run", "record")
 
 
 def _foreign() -> str | None:

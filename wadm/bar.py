@@ -4,13 +4,14 @@ Bars form a monoid: every profile, timeframe, session, candle and CVD is a merge
 Prices and volumes are integers scaled by ``price_decimals`` and ``quantity_decimals``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import msgspec
 
-from wadm import columns
+from wadm import columns, orders
 from wadm.market import TradeId, Trades
+from wadm.orders import Orders
 
 #: (time, id, price) of a trade: the lowest is the open, the highest the close.
 Mark = tuple[int, TradeId, int]
@@ -18,7 +19,8 @@ Mark = tuple[int, TradeId, int]
 #: What one price saw: [taker-buy volume, taker-sell volume, taker-buy count, taker-sell count].
 Row = list[int]
 
-FORMAT = 1
+#: Format 1, of which there are bars from before, knows no taker orders.
+FORMAT = 2
 
 
 class BarFormatError(ValueError):
@@ -32,6 +34,7 @@ class Bar:
     ``delta_high`` and ``delta_low`` are the extremes of the running delta, the bar's own start (zero)
     included. ``exact_path`` is False when trades came out of their order, so that these two are those of the
     order of arrival: by (time, id), or by time alone where ids are names and not numbers that count up.
+    ``orders`` are the taker orders; a late trade's is taken apart from one that was counted already.
     ``partial`` says that the span was still going on when the data ended. ``revision`` counts how often the
     bar was closed again; that of a merge rises whenever one of its bars is closed, be it anew or again.
     """
@@ -49,6 +52,7 @@ class Bar:
     exact_path: bool = True
     revision: int = 0
     partial: bool = False
+    orders: Orders = attrs.field(factory=Orders)
 
     def fold(self, trades: Trades, first: int = 0, last: int | None = None) -> None:
         """Add the trades of ``trades[first:last]``, all of which lie in this bar's span. O(1) per trade."""
@@ -77,6 +81,7 @@ class Bar:
                     low = delta
         self.delta, self.delta_high, self.delta_low = delta, high, low
         self._mark(trades, first, last, price_factor)
+        self.orders.fold(trades, first, last, price_factor, quantity_factor)
 
     def _mark(self, trades: Trades, first: int, last: int, price_factor: int) -> None:
         """Move open and close, by (time, id), and notice trades that came out of order."""
@@ -112,6 +117,7 @@ class Bar:
             price * price_factor: [row[0] * factor, row[1] * factor, row[2], row[3]]
             for price, row in self.rows.items()
         }
+        self.orders.rescale(price_factor, factor)
         self.open = self.open and (*self.open[:2], self.open[2] * price_factor)
         self.close = self.close and (*self.close[:2], self.close[2] * price_factor)
         self.delta, self.delta_high, self.delta_low = (
@@ -122,18 +128,10 @@ class Bar:
     def absorb(self, later: "Bar") -> None:
         """Merge ``later``, whose span follows this one's, into this bar."""
         price_factor, factor = self._make_room(later.price_decimals, later.quantity_decimals)
-        rows = self.rows
         if later.rows:
-            self.revision += later.revision + bool(rows)
-        for price, (buy, sell, buys, sells) in later.rows.items():
-            row = rows.get(price * price_factor)
-            if row is None:
-                rows[price * price_factor] = [buy * factor, sell * factor, buys, sells]
-            else:
-                row[0] += buy * factor
-                row[1] += sell * factor
-                row[2] += buys
-                row[3] += sells
+            self.revision += later.revision + bool(self.rows)
+        self._absorb_rows(later.rows, price_factor, factor)
+        self.orders.absorb(later.orders, later.price_decimals + later.quantity_decimals, price_factor, factor)
         self.delta_high = max(self.delta_high, self.delta + later.delta_high * factor)
         self.delta_low = min(self.delta_low, self.delta + later.delta_low * factor)
         self.delta += later.delta * factor
@@ -144,6 +142,31 @@ class Bar:
         self.exact_path = self.exact_path and later.exact_path
         self.partial = self.partial or later.partial
         self.start, self.end = min(self.start, later.start), max(self.end, later.end)
+
+    def _absorb_rows(self, later: Mapping[int, Row], price_factor: int, factor: int) -> None:
+        """Add rows, their numbers multiplied by the factors; nothing else costs as much in a merge."""
+        if price_factor != 1 or factor != 1:
+            later = {
+                price * price_factor: [row[0] * factor, row[1] * factor, row[2], row[3]]
+                for price, row in later.items()
+            }
+        rows = self.rows
+        if len(later) > len(rows):  # the fewer are added to the more
+            rows, later = dict(zip(later, map(list.copy, later.values()), strict=True)), rows
+            self.rows = rows
+        for price, seen in later.items():
+            row = rows.get(price)
+            if row is None:
+                rows[price] = seen.copy()
+            else:
+                row[0] += seen[0]
+                row[1] += seen[1]
+                row[2] += seen[2]
+                row[3] += seen[3]
+
+    def settle(self) -> None:
+        """Count the taker orders that were filling: the bar is about to be closed."""
+        self.orders.settle(self.price_decimals + self.quantity_decimals)
 
     @property
     def high(self) -> int | None:
@@ -221,6 +244,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     sells: bytes
     buy_counts: bytes
     sell_counts: bytes
+    orders: tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]] | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(_Stored)
@@ -230,16 +254,21 @@ _encoder = msgspec.msgpack.Encoder()
 def encode(bar: Bar) -> bytes:
     """Return a bar in the compact form that memory, journal and stores keep."""
     rows = sorted(bar.rows.items())
-    return _encoder.encode(
+    exact = bytearray()  # what ``encode`` returns keeps the room it grew into: a third more
+    _encoder.encode_into(
         _Stored(
             FORMAT, bar.start, bar.end, bar.price_decimals, bar.quantity_decimals,
             bar.open and (*bar.open[:2], str(bar.open[2])), bar.close and (*bar.close[:2], str(bar.close[2])),
             str(bar.delta), str(bar.delta_high), str(bar.delta_low),
             bar.exact_path, bar.revision, bar.partial,
             columns.pack_rising([price for price, _ in rows]),
-            *(columns.pack([row[index] for _, row in rows]) for index in range(4)),
-        )
+            columns.pack([row[0] for _, row in rows]), columns.pack([row[1] for _, row in rows]),
+            columns.pack([row[2] for _, row in rows]), columns.pack([row[3] for _, row in rows]),
+            orders.pack(bar.orders),
+        ),
+        exact,
     )  # fmt: skip
+    return bytes(exact)
 
 
 def decode(data: bytes) -> Bar:
@@ -248,8 +277,10 @@ def decode(data: bytes) -> Bar:
         stored = _decoder.decode(data)
     except msgspec.DecodeError as error:
         raise BarFormatError(f"stored bytes are not a bar: {error}") from error
-    if stored.format != FORMAT:
-        raise BarFormatError(f"stored bar of format {stored.format}; this version reads format {FORMAT}")
+    if stored.format not in (1, FORMAT):
+        raise BarFormatError(
+            f"stored bar of format {stored.format}; this version reads formats up to {FORMAT}"
+        )
     try:
         rows = zip(
             columns.unpack(stored.buys),
@@ -261,11 +292,12 @@ def decode(data: bytes) -> Bar:
         prices = columns.unpack_rising(stored.prices)
         return Bar(
             stored.start, stored.end, stored.price_decimals, stored.quantity_decimals,
-            {price: list(row) for price, row in zip(prices, rows, strict=True)},
+            dict(zip(prices, map(list, rows), strict=True)),
             stored.open and (*stored.open[:2], int(stored.open[2])),
             stored.close and (*stored.close[:2], int(stored.close[2])),
             int(stored.delta), int(stored.delta_high), int(stored.delta_low),
             stored.exact_path, stored.revision, stored.partial,
+            Orders() if stored.orders is None else orders.unpack(stored.orders),
         )  # fmt: skip
     except ValueError as error:
         raise BarFormatError(f"stored bytes are not a bar: {error}") from error

@@ -11,75 +11,132 @@ from wadm.market import IdKind
 
 
 @attrs.frozen
-class KnownGap:
-    """A gap as it stands: ``open`` while it may still be filled, or ``unfillable`` for a reason."""
+class SuspectedGap:
+    """Trades of one symbol may be missing that nothing counts: its ids are names.
 
-    gap: Gap
+    ``first`` and ``last`` (µs, exchange time) are those of the trades before and after it.
+    """
+
+    exchange: str
+    symbol: str
+    first: int
+    last: int
+
+    @property
+    def id_kind(self) -> None:
+        """No ids tell of it."""
+        return
+
+    @property
+    def at(self) -> int:
+        """The exchange time (µs) of the trade that ended it."""
+        return self.last
+
+
+AnyGap = Gap | SuspectedGap
+
+
+@attrs.frozen
+class KnownGap:
+    """A gap as it stands: ``open`` while it may still be filled, or ``unfillable``.
+
+    ``reason`` says why it cannot be filled, and of a suspected one why it is suspected.
+    """
+
+    gap: AnyGap
     state: str = "open"
     reason: str = ""
 
     def answer(self) -> dict[str, object]:
         """Return the gap as it stands in answers."""
         gap = self.gap
+        names = {"exchange": gap.exchange, "symbol": gap.symbol}
+        reason = {"reason": self.reason} if self.reason else {}
+        if isinstance(gap, SuspectedGap):
+            span = {"from": iso(gap.first), "to": iso(gap.last)}
+            return {"kind": "suspected", **names, **span, "state": self.state, **reason}
         return {
-            "exchange": gap.exchange,
-            "symbol": gap.symbol,
+            "kind": "known",
+            **names,
             "id_kind": str(gap.id_kind),
             "first": gap.first,
             "last": gap.last,
             "missing": gap.missing,
             "noticed": iso(gap.at),
             "state": self.state,
-            **({"reason": self.reason} if self.reason else {}),
+            **reason,
         }
 
 
 @attrs.define
 class Gaps:
-    """The known gaps of one symbol's stream of ids, until every id in them has come."""
+    """The gaps of one symbol's stream of trades, until all that was missing has come."""
 
     known: list[KnownGap] = attrs.field(factory=list)
 
     @property
     def open(self) -> list[Gap]:
-        """Those that may still be filled."""
-        return [one.gap for one in self.known if one.state == "open"]
+        """Those of known ids that may still be filled."""
+        return [one.gap for one in self.known if one.state == "open" and isinstance(one.gap, Gap)]
 
-    def opened(self, gap: Gap) -> None:
+    @property
+    def suspected(self) -> list[KnownGap]:
+        """Those that are suspected, whether they may still be filled or not."""
+        return [one for one in self.known if isinstance(one.gap, SuspectedGap)]
+
+    def opened(self, gap: AnyGap, reason: str = "") -> None:
         """Note a gap."""
-        self.known.append(KnownGap(gap))
+        self.known.append(KnownGap(gap, "open", reason))
 
-    def filled(self, filled: Filled) -> list[Gap]:
+    def filled(self, filled: Filled) -> list[AnyGap]:
         """Take ids that came out of the gaps that missed them; return what was filled."""
-        return self._cut(filled.id_kind, Missing(filled.first, filled.last))
+        return [one.gap for one in self._cut(filled.id_kind, Missing(filled.first, filled.last))]
 
-    def given_up(self, id_kind: IdKind, ids: Missing, reason: str) -> list[Gap]:
-        """Hold ids for unfillable; return the gaps that became it."""
-        lost = self._cut(id_kind, ids)
+    def given_up(self, id_kind: IdKind, ids: Missing, reason: str, at: int | None = None) -> list[Gap]:
+        """Hold ids for unfillable; return the gaps that became it.
+
+        ``at`` (µs) is the exchange time of the trade behind them, where it came to be known.
+        """
+        lost = [one.gap for one in self._cut(id_kind, ids) if isinstance(one.gap, Gap)]
+        if at is not None:
+            lost = [attrs.evolve(gap, at=at) for gap in lost]
         self.known += [KnownGap(gap, "unfillable", reason) for gap in lost]
         return lost
 
-    def _cut(self, id_kind: IdKind, ids: Missing) -> list[Gap]:
-        """Take a range of ids out of every gap; return what was in it."""
-        cut: list[Gap] = []
+    def covered(self, first: int, last: int) -> list[AnyGap]:
+        """Take a span of time (µs) out of what is suspected; return what was in it."""
+        return [one.gap for one in self._cut(None, Missing(first, last))]
+
+    def not_covered(self, first: int, last: int, reason: str) -> list[KnownGap]:
+        """Hold the trades of a span of time (µs) for unfillable where they are suspected to be missing."""
+        lost = [
+            KnownGap(one.gap, "unfillable", f"{one.reason}; {reason}")
+            for one in self._cut(None, Missing(first, last))
+        ]
+        self.known += lost
+        return lost
+
+    def _cut(self, id_kind: IdKind | None, span: Missing) -> list[KnownGap]:
+        """Take a range out of every gap of a kind; return what was in it."""
+        cut: list[KnownGap] = []
         left: list[KnownGap] = []
         for one in self.known:
             gap = one.gap
-            first, last = max(gap.first, ids.first), min(gap.last, ids.last)
+            first, last = max(gap.first, span.first), min(gap.last, span.last)
             if gap.id_kind != id_kind or first > last:
                 left.append(one)
                 continue
-            cut.append(attrs.evolve(gap, first=first, last=last))
+            cut.append(_part(one, first, last))
             if gap.first < first:
-                left.append(attrs.evolve(one, gap=attrs.evolve(gap, last=first - 1)))
+                left.append(_part(one, gap.first, first - 1))
             if last < gap.last:
-                left.append(attrs.evolve(one, gap=attrs.evolve(gap, first=last + 1)))
+                left.append(_part(one, last + 1, gap.last))
         self.known = left
         return cut
 
-    def between(self, start: int, end: int) -> list[KnownGap]:
-        """Return the gaps that a trade of ``[start, end)`` (µs, exchange time) showed."""
-        return [one for one in self.known if start <= one.gap.at < end]
+
+def _part(one: KnownGap, first: int, last: int) -> KnownGap:
+    return attrs.evolve(one, gap=attrs.evolve(one.gap, first=first, last=last))
 
 
 @attrs.frozen
@@ -88,7 +145,8 @@ class Coverage:
 
     ``covered`` is the part of the window for which trades were being received, None while that is no part;
     ``final`` says that the window has ended and its bars are closed; ``provable`` says that the exchange's
-    ids count up by one, so that a gap would have been seen. ``epoch`` counts the daemon's starts on its data.
+    ids count up by one, so that a gap would have been seen. ``epoch`` counts the daemon's starts on its data,
+    None where none runs.
     """
 
     covered: tuple[int, int] | None
@@ -96,7 +154,7 @@ class Coverage:
     provable: bool
     gaps: Sequence[KnownGap]
     sources: Sequence[str]
-    epoch: int
+    epoch: int | None
     warming: bool
 
     def answer(self) -> dict[str, object]:

@@ -5,9 +5,10 @@ Times are integers: microseconds since 1970-01-01 UTC, by the exchange's clock u
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 import attrs
+import msgspec
 
 MILLISECOND = 1_000
 SECOND = 1_000_000
@@ -68,3 +69,127 @@ class Trades:
     def key(self) -> str:
         """``exchange:SYMBOL``."""
         return f"{self.exchange}:{self.symbol}"
+
+
+class BookChange(Enum):
+    """What an update does to an order book."""
+
+    #: It replaces the book: what it does not name is gone.
+    SNAPSHOT = auto()
+    #: It changes the levels it names.
+    DIFF = auto()
+    #: It shows the best levels only: a view beside the book, never folded into it.
+    PARTIAL = auto()
+
+
+@attrs.frozen(eq=False)
+class BookUpdate:
+    """One update of an order book.
+
+    ``bids`` and ``asks`` are (price, quantity), scaled by ``10**price_decimals`` and
+    ``10**quantity_decimals``; a quantity of 0 takes the level away. ``first``..``last`` are the update ids it
+    stands for, ``previous`` the last id of the update before it, where the exchange says so. ``at`` (µs) is
+    the exchange's time, 0 where it does not tell.
+    """
+
+    change: BookChange
+    first: int
+    last: int
+    previous: int | None
+    at: int
+    price_decimals: int
+    quantity_decimals: int
+    bids: Sequence[tuple[int, int]]
+    asks: Sequence[tuple[int, int]]
+
+
+class BestQuote(msgspec.Struct, gc=False):
+    """The best bid and ask after update ``update_id``, numbers as they were written; 0 where there is none.
+
+    ``update_id`` is 0 where the exchange counts these apart from the book's updates.
+    """
+
+    update_id: int
+    bid: str
+    bid_quantity: str
+    ask: str
+    ask_quantity: str
+
+
+@attrs.frozen(eq=False)
+class BookRun:
+    """What one read of a connection brought of one symbol's order book, in the order it came."""
+
+    exchange: str
+    symbol: str
+    steps: Sequence[BookUpdate | BestQuote]
+
+    @property
+    def key(self) -> str:
+        """``exchange:SYMBOL``."""
+        return f"{self.exchange}:{self.symbol}"
+
+
+@attrs.frozen
+class Candle:
+    """A candle ``[start, end)`` (µs) as the exchange itself counts it; ``closed`` once it will not change.
+
+    ``volume`` and ``buy_volume`` (takers' buying) are in base units, ``turnover`` in quote units.
+    ``buy_volume`` and ``count`` are None where the exchange does not tell them.
+    """
+
+    exchange: str
+    symbol: str
+    interval: str
+    start: int
+    end: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+    buy_volume: Decimal | None
+    count: int | None
+    closed: bool
+
+
+@attrs.frozen
+class Ticker:
+    """What an exchange tells of a contract beside its trades; None where a message leaves it unchanged.
+
+    ``at`` and ``next_funding_at`` in µs; ``open_interest`` in base units.
+    """
+
+    exchange: str
+    symbol: str
+    at: int
+    last_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
+    funding_rate: Decimal | None = None
+    next_funding_at: int | None = None
+    open_interest: Decimal | None = None
+
+
+class PositionSide(StrEnum):
+    """Which side of the market someone held."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
+@attrs.frozen
+class Liquidation:
+    """A position that the exchange closed by force, at ``at`` (µs).
+
+    ``price`` is the one it was ordered to be closed at (bankruptcy price), not what it was filled at;
+    ``quantity`` is in base units.
+    """
+
+    exchange: str
+    symbol: str
+    at: int
+    position: PositionSide
+    price: Decimal
+    quantity: Decimal

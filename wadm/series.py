@@ -8,60 +8,92 @@ import attrs
 from wadm import bar as bars
 from wadm.bar import Bar
 from wadm.market import DAY, HOUR, MINUTE, SECOND, Trades
+from wadm.stretches import Stretches
+
+#: Stretches within an hour begin and end on multiples of this, so that they are asked for again.
+BLOCK = 5 * MINUTE
 
 
 @attrs.define
 class ClosedBars:
     """Closed one-minute bars, packed, by start. Outlives its aggregator's crash, and is bounded by ``keep``.
 
-    Merged hours are cached packed as well, so that a day costs 24 merges, not 1,440.
+    Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked for
+    last, so that a window asked for again costs one, and one that has grown a few.
     """
 
     keep: int = DAY + HOUR
     starts: list[int] = attrs.field(factory=list)
     packed: dict[int, bytes] = attrs.field(factory=dict)
     hours: dict[int, bytes] = attrs.field(factory=dict)
+    stretches: Stretches = attrs.field(factory=Stretches)
 
     def put(self, bar: Bar) -> None:
         """Keep a bar, in place of an earlier revision of it, and let the oldest go."""
         if bar.start not in self.packed:
             insort(self.starts, bar.start)
         self.packed[bar.start] = bars.encode(bar)
-        self.hours.pop(bar.start - bar.start % HOUR, None)
+        self._changed(bar.start)
         self._forget(before=self.starts[-1] - self.keep)
 
     def _forget(self, before: int) -> None:
         oldest = bisect_left(self.starts, before)
         for start in self.starts[:oldest]:
             del self.packed[start]
-            self.hours.pop(start - start % HOUR, None)
+            self._changed(start)
         del self.starts[:oldest]
+
+    def _changed(self, start: int) -> None:
+        self.hours.pop(start - start % HOUR, None)
+        self.stretches.drop(start)
 
     def get(self, start: int) -> Bar | None:
         """Return the bar that starts at ``start``."""
         packed = self.packed.get(start)
         return None if packed is None else bars.decode(packed)
 
+    def merged(self, start: int, end: int) -> Bar:
+        """Return the merge of the bars in ``[start, end)``; both are whole minutes (µs)."""
+        found = self.between(start, end)
+        merged = next(found, Bar(start, end))  # nobody else has it: the rest is added to it
+        merged.settle()
+        for one in found:
+            merged.absorb(one)
+        merged.start, merged.end = start, end
+        return merged
+
     def between(self, start: int, end: int) -> Iterator[Bar]:
-        """Yield bars that merge to ``[start, end)``, ascending: hours where they fit, else minutes."""
+        """Yield bars that merge to ``[start, end)``, ascending: stretches where they fit, else minutes."""
         if not self.starts:
             return
-        at = max(start, self.starts[0] - self.starts[0] % HOUR)
+        start = max(start, self.starts[0] - self.starts[0] % HOUR)
         end = min(end, self.last_end())
-        while at < end:
-            if at % HOUR == 0 and at + HOUR <= end:
-                hour = self._hour(at)
-                if hour is not None:
-                    yield hour
-                at += HOUR
-            else:
-                until = min(end, at - at % HOUR + HOUR)
-                yield from self._minutes(at, until)
-                at = until
+        first, last = -(-start // HOUR) * HOUR, end - end % HOUR
+        if first > last:  # both ends within one hour
+            yield from self._within_hour(start, end)
+            return
+        yield from self._within_hour(start, first)
+        if first < last:
+            yield self._stretch(first, last)
+        yield from self._within_hour(last, end)
+
+    def _within_hour(self, start: int, end: int) -> Iterator[Bar]:
+        first, last = -(-start // BLOCK) * BLOCK, end - end % BLOCK
+        if last - first < 2 * BLOCK:
+            yield from self._minutes(start, end)
+            return
+        yield from self._minutes(start, first)
+        yield self._stretch(first, last)
+        yield from self._minutes(last, end)
 
     def last_end(self) -> int:
         """Return where the newest closed bar ends, 0 while there is none."""
         return self.starts[-1] + MINUTE if self.starts else 0
+
+    def before(self, start: int) -> int:
+        """Return the start of the last bar before ``start``, or ``start`` where there is none."""
+        place = bisect_left(self.starts, start)
+        return self.starts[place - 1] if place else start
 
     def starts_between(self, start: int, end: int) -> list[int]:
         """Return the starts of the bars in ``[start, end)``, ascending."""
@@ -71,13 +103,32 @@ class ClosedBars:
         for at in self.starts_between(start, end):
             yield bars.decode(self.packed[at])
 
-    def _hour(self, start: int) -> Bar | None:
-        if start not in self.hours:
-            minutes = list(self._minutes(start, start + HOUR))
-            if not minutes:
-                return None
-            self.hours[start] = bars.encode(bars.merge(minutes, start, start + HOUR))
-        return bars.decode(self.hours[start])
+    def _stretch(self, start: int, end: int) -> Bar:
+        """Return the merge of ``[start, end)``: whole hours, or blocks within one."""
+        at, found = self._known(start, end)
+        if at == end and found:
+            return found[0]
+        hour = -(-at // HOUR) * HOUR if end % HOUR == 0 else end
+        found.extend(self._minutes(at, hour))
+        found.extend(self._hours(hour, end))
+        merged = bars.merge(found, start, end)
+        self.stretches.keep(start, end, bars.encode(merged))
+        return merged
+
+    def _known(self, start: int, end: int) -> tuple[int, list[Bar]]:
+        """Return what is remembered from ``start`` on and by ``end``, and where that ends."""
+        known = self.stretches.longest(start, end)
+        return (start, []) if known is None else (known[0], [bars.decode(known[1])])
+
+    def _hours(self, start: int, end: int) -> Iterator[Bar]:
+        for at in range(start, end, HOUR):
+            if at not in self.hours:
+                known, found = self._known(at, at + HOUR)
+                found.extend(self._minutes(known, at + HOUR))
+                if not found:
+                    continue
+                self.hours[at] = bars.encode(bars.merge(found, at, at + HOUR))
+            yield bars.decode(self.hours[at])
 
 
 @attrs.define
@@ -132,6 +183,7 @@ class BarSeries:
     def _close(self, starts: Iterable[int]) -> list[Bar]:
         closing = [self.open.pop(start) for start in sorted(starts)]
         for bar in closing:
+            bar.settle()
             self.closed.put(bar)
         return closing
 
@@ -139,12 +191,23 @@ class BarSeries:
         """Return the merge of the bars in ``[start, end)``; both are whole minutes (µs)."""
         reopened = {at: bar for at, bar in self.open.items() if start <= at < end}
         if all(at >= self.closed.last_end() for at in reopened):
-            tail = (reopened[at] for at in sorted(reopened))
-            return bars.merge((*self.closed.between(start, end), *tail), start, end)
+            merged = self.closed.merged(start, end)
+            for at in sorted(reopened):
+                merged.absorb(reopened[at])
+            merged.start, merged.end = start, end
+            return merged
         # A late bar stands among the closed ones or in place of one: go through the minutes one by one.
         closed = self.closed.starts_between(start, end)
         found = (reopened.get(at) or self.closed.get(at) for at in sorted({*closed, *reopened}))
         return bars.merge((bar for bar in found if bar is not None), start, end)
+
+    def packed(self, start: int, end: int) -> list[bytes]:
+        """Return the one-minute bars that start in ``[start, end)``, packed, ascending."""
+        reopened = {at: bar for at, bar in self.open.items() if start <= at < end}
+        return [
+            bars.encode(reopened[at]) if at in reopened else self.closed.packed[at]
+            for at in sorted({*self.closed.starts_between(start, end), *reopened})
+        ]
 
     def extent(self) -> tuple[int, int] | None:
         """Return ``[start, end)`` of the bars kept here, None while there are none."""

@@ -4,6 +4,7 @@ They come as nested mappings (a YAML file, then environment variables, then flag
 key or value is refused with the key, the value and what was expected.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -19,9 +20,21 @@ from cattrs import (
     IterableValidationNote,
 )
 
+from wadm import channels
+from wadm.exchanges.base import Exchange
+from wadm.exchanges.registry import EXCHANGES
 from wadm.mistakes import Mistake
+from wadm.selection import ChoiceError, Named, read_choice
 
 Raw = Mapping[str, Any]
+
+#: A symbol's name: letters (of any script), digits, ``_`` and ``-``.
+_SYMBOL = re.compile(r"[\w-]{1,40}")
+
+
+def is_symbol(name: str) -> bool:
+    """Return whether this may be the name of a symbol."""
+    return _SYMBOL.fullmatch(name) is not None
 
 
 class SettingsError(Mistake):
@@ -57,27 +70,79 @@ def _one_of(*names: str) -> Callable[[Any, Any, str], None]:
 
 
 def _websocket(_instance: Any, attribute: Any, value: str) -> None:
-    if not _is_websocket(value):
+    if not _is_bare(value, ("wss", "ws")):
         expected = "an address such as wss://host or ws://host:port, without a path"
         raise _WrongError(value, expected, attribute.name)
 
 
-def _is_websocket(value: str) -> bool:
+def _is_bare(value: str, schemes: Sequence[str]) -> bool:
+    """Return whether this is an address of one of these schemes, and nothing behind its host and port."""
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:
         return False
     bare = f"{parts.scheme}://{parts.netloc}" == value
-    return bare and parts.scheme in ("wss", "ws") and bool(parts.hostname) and port != 0
+    return bare and parts.scheme in schemes and bool(parts.hostname) and port != 0
 
 
 def _without_slash(url: str) -> str:
     return url if url.endswith("//") else url.removesuffix("/")
 
 
+def _http(_instance: Any, attribute: Any, value: str | None) -> None:
+    if value is not None and not _is_bare(value, ("https", "http")):
+        expected = "an address such as https://host or http://host:port, without a path"
+        raise _WrongError(value, expected, attribute.name)
+
+
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.upper() for name in names))
+
+
+def _symbols(_instance: Any, attribute: Any, value: tuple[str, ...]) -> None:
+    for name in value:
+        try:
+            sound = not isinstance(choice := read_choice(name), Named) or is_symbol(choice.symbol)
+        except ChoiceError:
+            sound = False
+        if not sound:
+            expected = (
+                "a symbol (BTCUSDT), a pattern (*USDT), or the first by turnover (top:20, top:20:*USDC)"
+            )
+            raise _WrongError(name, expected, attribute.name)
+
+
+def _streams(_instance: Any, attribute: Any, value: tuple[str, ...] | None) -> None:
+    if value == ():
+        raise _WrongError([], "at least one channel or stream", attribute.name)
+
+
+def _proxy(_instance: Any, attribute: Any, value: str | None) -> None:
+    if value is not None and not _is_proxy(value):
+        expected = "an address such as http://host:port, socks5://host:port or socks5h://user:password@host"
+        raise _WrongError(_without_password(value), expected, attribute.name)
+
+
+def _is_proxy(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    return (
+        bare and parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and port != 0
+    )
+
+
+def _without_password(url: str) -> str:
+    """Return an address without what may be secret in it: all between scheme and host."""
+    head, found, host = url.rpartition("@")
+    if not found:
+        return url
+    scheme, slashes, _ = head.partition("://")
+    return f"{scheme}://…@{host}" if slashes else f"…@{host}"
 
 
 @attrs.frozen
@@ -90,10 +155,37 @@ class HttpSettings:
 
 @attrs.frozen
 class ExchangeSettings:
-    """One exchange to follow: its WebSocket address (without a path) and its symbols."""
+    """One exchange to follow: its addresses (without a path), its symbols, and what is followed of each.
+
+    ``symbols`` are names, and patterns that the exchange's own list decides; see ``wadm.selection``.
+    ``streams`` are entries as ``wadm.channels`` has them, None for the usual ones. ``trade_source`` is which
+    trades are folded where the exchange sends two kinds.
+    """
 
     url: str = attrs.field(converter=_without_slash, validator=_websocket)
-    symbols: tuple[str, ...] = attrs.field(converter=_distinct)
+    symbols: tuple[str, ...] = attrs.field(converter=_distinct, validator=_symbols)
+    streams: tuple[str, ...] | None = attrs.field(default=None, validator=_streams)
+    trade_source: str | None = None
+    rest_url: str | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_without_slash), validator=_http
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The symbols that are named outright."""
+        return tuple(name for name in self.symbols if isinstance(read_choice(name), Named))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The symbols that are not named outright."""
+        return tuple(name for name in self.symbols if not isinstance(read_choice(name), Named))
+
+
+@attrs.frozen
+class NetworkSettings:
+    """How the exchanges are reached: directly, or through a proxy (http, https, socks5 or socks5h)."""
+
+    proxy: str | None = attrs.field(default=None, validator=_proxy, repr=False)
 
 
 @attrs.frozen
@@ -129,6 +221,7 @@ class Settings:
     storage: StorageSettings = attrs.field(factory=StorageSettings)
     memory: MemorySettings = attrs.field(factory=MemorySettings)
     log: LogSettings = attrs.field(factory=LogSettings)
+    network: NetworkSettings = attrs.field(factory=NetworkSettings)
     exchanges: dict[str, ExchangeSettings] = attrs.field(factory=dict)
 
 
@@ -158,6 +251,13 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook_func(lambda wanted: wanted == tuple[str, ...], _texts)
+    converter.register_structure_hook_func(
+        lambda wanted: wanted == (str | None), lambda value, _: None if value is None else _text(value, str)
+    )
+    converter.register_structure_hook_func(
+        lambda wanted: wanted == (tuple[str, ...] | None),
+        lambda value, _: None if value is None else _texts(value, str),
+    )
     return converter
 
 
@@ -176,9 +276,23 @@ def read_settings(raw: Raw, exchanges: Sequence[str]) -> Settings:
         for name in settings.exchanges
         if name not in exchanges
     ]
+    for name, exchange in settings.exchanges.items():
+        if name in EXCHANGES:
+            problems += _exchange_problems(f"exchanges.{name}", exchange, EXCHANGES[name])
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _exchange_problems(path: str, given: ExchangeSettings, exchange: Exchange) -> Iterator[str]:
+    """Yield what the exchange itself has to say against its settings."""
+    for entry in given.streams or ():
+        expected = channels.problem(exchange, entry)
+        if expected is not None:
+            yield f"{path}.streams is {entry!r}; expected {expected}"
+    sources = [str(kind) for kind in exchange.trade_streams]
+    if given.trade_source is not None and given.trade_source not in sources:
+        yield f"{path}.trade_source is {given.trade_source!r}; expected one of {', '.join(sources)}"
 
 
 def _problems(error: BaseException, path: str) -> Iterator[str]:
@@ -225,6 +339,7 @@ ENVIRONMENT = {
     "WADM_GRACE_MS": ("memory", "grace_ms"),
     "WADM_LOG_LEVEL": ("log", "level"),
     "WADM_LOG_FORMAT": ("log", "format"),
+    "WADM_PROXY": ("network", "proxy"),
 }
 
 
@@ -261,3 +376,26 @@ def overlay(*layers: Raw) -> dict[str, Any]:
             else:
                 merged[key] = value
     return merged
+
+
+def following_only(now: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
+    """Return ``now`` with the symbols and streams of ``wanted``, and the keys that differ otherwise.
+
+    Those take a restart, as a daemon that runs has its addresses and files open. An exchange that is new
+    comes with all it has.
+    """
+    waits = [
+        f"{section.name}.{key.name}"
+        for section in attrs.fields(Settings)
+        if section.name != "exchanges"
+        for key in attrs.fields(type(getattr(now, section.name)))
+        if getattr(getattr(now, section.name), key.name) != getattr(getattr(wanted, section.name), key.name)
+    ]
+    exchanges = dict(wanted.exchanges)
+    for name, given in wanted.exchanges.items():
+        if (known := now.exchanges.get(name)) is None:
+            continue
+        fixed = {key: getattr(known, key) for key in ("url", "rest_url", "trade_source")}
+        waits += [f"exchanges.{name}.{key}" for key, value in fixed.items() if getattr(given, key) != value]
+        exchanges[name] = attrs.evolve(given, **fixed)
+    return attrs.evolve(now, exchanges=exchanges), waits

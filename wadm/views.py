@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from wadm.analytics import order_flow, profile
-from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile
 from wadm.bar import Bar, Mark
-from wadm.coverage import Coverage
-from wadm.instants import iso
 from wadm.market import Instrument
 from wadm.numbers import plain, plain_scaled
 
@@ -73,68 +69,9 @@ def rows(made: Profile, numbers: Sequence[int]) -> list[dict[str, object]]:
             "volume": made.volume(row[0] + row[1]),
             "buy": made.volume(row[0]),
             "sell": made.volume(row[1]),
+            "delta": made.volume(row[0] - row[1]),
             "count": row[2] + row[3],
         }
         for number in numbers
         if (row := made.rows.get(number, [0, 0, 0, 0]))
     ]
-
-
-def heading(instrument: Instrument, timeframe: str | None, start: int, end: int) -> dict[str, object]:
-    """Return what every answer about a window begins with."""
-    return {
-        "exchange": instrument.exchange,
-        "symbol": instrument.symbol,
-        "timeframe": timeframe,
-        "start": iso(start),
-        "end": iso(end),
-    }
-
-
-def profile_answer(
-    instrument: Instrument, timeframe: str | None, bar: Bar, made: Profile, coverage: Coverage
-) -> dict[str, object]:
-    """Return the answer to a question about a volume profile, with every row that traded, ascending."""
-    return {
-        **heading(instrument, timeframe, bar.start, bar.end),
-        "algorithm": profile.ALGORITHM,
-        "row_size": plain(made.row_size),
-        "tick": None if instrument.tick is None else plain(instrument.tick),
-        "value_area": plain(made.value_area),
-        "method": str(made.method),
-        "volume_unit": "base",
-        **value_area(made),
-        "value_area_volume": made.volume(made.value_area_volume),
-        **candle(bar),
-        "rows": rows(made, sorted(made.rows)),
-        "coverage": coverage.answer(),
-    }
-
-
-def order_flow_answer(
-    instrument: Instrument, timeframe: str | None, bar: Bar, flow: OrderFlow, coverage: Coverage
-) -> dict[str, object]:
-    """Return the answer to a question about order flow."""
-
-    def volume(scaled: int) -> str:
-        return plain_scaled(scaled, flow.quantity_decimals)
-
-    return {
-        **heading(instrument, timeframe, bar.start, bar.end),
-        "algorithm": order_flow.ALGORITHM,
-        "volume_unit": "base",
-        "volume": volume(flow.volume),
-        "buy_volume": volume(flow.buy_volume),
-        "sell_volume": volume(flow.sell_volume),
-        "delta": volume(flow.delta),
-        "delta_high": volume(flow.delta_high),
-        "delta_low": volume(flow.delta_low),
-        "delta_path": "exact" if flow.exact_path else "inexact",
-        "cvd": volume(flow.cvd),
-        "cvd_since": iso(flow.session_start),
-        "imbalance_ratio": None if flow.imbalance_ratio is None else plain(flow.imbalance_ratio),
-        "trades": flow.buy_trades + flow.sell_trades,
-        "buy_trades": flow.buy_trades,
-        "sell_trades": flow.sell_trades,
-        "coverage": coverage.answer(),
-    }

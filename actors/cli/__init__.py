@@ -10,7 +10,7 @@ import wadm
 from wadm.mistakes import Mistake
 
 #: Commands, each a module of this package. Only the one that is called is imported: a query needs no server.
-COMMANDS = ("demo", "run", "replay", "query", "drill")
+COMMANDS = ("demo", "run", "replay", "query", "drill", "record", "symbols")
 
 
 def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

@@ -10,12 +10,12 @@ import msgspec
 import trio
 
 from actors import logs
+from actors.answers.outcome import outcome
 from actors.cli.playing import playing
 from actors.drill.course import Drill
 from actors.drill.drill import interruptible
 from actors.drill.schedule import KINDS, KindError, read_kinds
 from actors.drill.toll import Toll
-from actors.outcome import outcome
 from actors.playback.captures import bundled
 from wadm.exchanges.registry import EXCHANGES
 from wadm.settings import LogSettings

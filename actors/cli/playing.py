@@ -20,6 +20,9 @@ from actors.runtime import Runtime
 from actors.storage.errors import StorageError
 from wadm.settings import HttpSettings, Settings
 
+#: Seconds that the exchange waits, where a depth snapshot was recorded, for the daemon to fetch the book.
+BOOK_PATIENCE = 5.0
+
 
 def speed(text: str) -> str:
     """Check a ``--speed`` for argparse: 'max', or how many times the recorded pace."""
@@ -82,7 +85,9 @@ async def playing(
     async with background() as nursery:
         await nursery.start(signals.watch, interrupt)
         with _directory(data_dir) as directory:
-            async with local_exchange(captures, exchange=exchange, speed=speed) as server:
+            async with local_exchange(
+                captures, exchange=exchange, speed=speed, wait_for_books=BOOK_PATIENCE
+            ) as server:
                 settings = Settings(http=HttpSettings(port=port))
                 what = plan.recorded(exchange, server.url, server.rest_url, server.streams, load_listing())
                 # The daemon's tasks end before its stores are closed, whatever ends the block.

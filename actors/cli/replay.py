@@ -9,10 +9,10 @@ import msgspec
 import trio
 
 from actors import logs
+from actors.answers.outcome import outcome
 from actors.cli.playing import playing, speed
 from actors.drill.course import Drill, DrillError
 from actors.drill.drill import interruptible
-from actors.outcome import outcome
 from wadm.exchanges.registry import EXCHANGES
 from wadm.settings import LogSettings
 
@@ -62,6 +62,8 @@ async def _replay(arguments: argparse.Namespace) -> dict[str, Any] | None:
                 came = await outcome(played.daemon, arguments.row_size)
                 rate = played.runtime.ledger.total().applied / seconds
                 came |= {"seconds": round(seconds, 3), "trades_per_second": round(rate, 1)}
+                if played.exchange.reframed_from is not None:
+                    came["reframed_from"] = played.exchange.reframed_from
     return came
 
 
@@ -83,6 +85,10 @@ def _print(came: dict[str, Any]) -> None:
         print(key)
         for name, value in numbers.items():
             print(f"  {name:16} {value}")
+    for key, numbers in came["books"].items():
+        print(f"{key} order book")
+        for name, value in numbers.items():
+            print(f"  {name:22} {value}")
     print("ledger")
     for name, value in came["ledger"].items():
         print(f"  {name:16} {value}")

@@ -5,14 +5,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import structlog
 import trio
 
 from actors import garbage, logs, plan, signals
 from actors.background import background
 from actors.configuration import load_listing, load_settings
-from actors.daemon import open_daemon
+from actors.daemon import Daemon, open_daemon
+from actors.following import followed
 from supervision import Event, Happening
 from supervision.status import log_event
+from wadm.settings import Raw, SettingsError
+
+log = structlog.get_logger("run")
 
 
 def add_to(commands: Any) -> None:
@@ -39,21 +44,40 @@ def run(arguments: argparse.Namespace) -> int:
     }
     settings = load_settings(arguments.config, given)
     logs.configure(settings.log)
-    what = plan.live(settings, load_listing(arguments.config))
+    directory = Path(settings.storage.data_dir)
+    what = plan.live(settings, load_listing(arguments.config), followed.load(directory))
 
     async def follow() -> None:
-        directory = Path(settings.storage.data_dir)
         async with (
             open_daemon(settings, what, directory, listener=_listen) as daemon,
             background() as nursery,
         ):
+
+            async def reload() -> None:
+                await _reload(daemon, arguments.config, given)
+
             await nursery.start(signals.watch, daemon.stop)
+            await nursery.start(signals.watch_reload, reload)
             await nursery.start(daemon.run)
             garbage.settle()
             await daemon.ended.wait()
 
     trio.run(follow, strict_exception_groups=True)
     return 0
+
+
+async def _reload(daemon: Daemon, config: Path | None, flags: Raw) -> None:
+    """Take over the symbols and streams of the settings as they are now; refuse those that cannot be used."""
+    try:
+        settings = await trio.to_thread.run_sync(load_settings, config, flags)
+    except SettingsError as error:
+        # A mistake in a file needs no traceback.
+        log.error("settings_refused", problems=error.problems, kept="those of before")  # noqa: TRY400
+        return
+    waits = daemon.configure(settings)
+    log.info("settings_taken_over", exchanges=list(settings.exchanges))
+    if waits:
+        log.warning("settings_wait_for_a_restart", keys=waits)
 
 
 def _listen(event: Event) -> None:

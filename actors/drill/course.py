@@ -82,12 +82,13 @@ def _targets(exchange: str, capture: Capture) -> dict[str, list[str]]:
     """Return the actors to be hit, as paths below the root."""
     found = registry.find(exchange)
     aggregators = [f"aggregators/aggregator:{exchange}:{symbol}" for symbol in capture.symbols]
+    books = [f"books/book:{exchange}:{symbol}" for symbol in capture.symbols]
     connections = [
         f"connections/connection:{exchange}#{n}" for n, _ in enumerate(found.routes(capture.streams), 1)
     ]
     others = ["storage/writer", "storage/warm", "storage/retention", "services/backfill", "front/http"]
     # Where the state is, most is to be lost: aggregators are hit four times as often as the rest.
     return {
-        "kill": [*4 * aggregators, *connections, *others],
+        "kill": [*4 * aggregators, *books, *connections, *others],
         "slow-consumer": [*(path.partition("/")[2] for path in aggregators), "writer"],
     }

@@ -10,7 +10,8 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors import signals, stored
+from actors import signals
+from actors.answers import stored
 from actors.background import background
 from actors.drill import protocol, schedule
 from actors.drill.course import Course, Drill, DrillError

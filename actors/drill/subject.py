@@ -15,12 +15,13 @@ import attrs
 import trio
 
 from actors import garbage, logs, plan
+from actors.answers.outcome import outcome
 from actors.background import background
 from actors.configuration import load_listing
-from actors.daemon import Daemon, Reconnecting, open_daemon
+from actors.crews import Reconnecting
+from actors.daemon import Daemon, open_daemon
 from actors.drill import protocol
 from actors.drill.chaos import SlowMailbox, TightJournal
-from actors.outcome import outcome
 from actors.runtime import Parts
 from supervision import Backoff, BreakerPolicy, Event, Happening
 from wadm.settings import HttpSettings, LogSettings, Settings
@@ -30,6 +31,7 @@ RECONNECTING = Reconnecting(
     Backoff(minimum=0.05, maximum=0.2, reset_after=0.5),
     BreakerPolicy(window=50, minimum_calls=50, failure_rate=1.0, open_seconds=0.5),
     quiet_after=1.0,
+    lifetime=None,
 )
 
 #: Seconds between two looks at whether a connection that went down is served again.

@@ -19,6 +19,11 @@ _ORDER_FLOW = (
     *("delta", "delta_high", "delta_low", "cvd", "cvd_since", "imbalance_ratio", "trades"),
 )
 
+_DEPTH = (
+    *("exchange", "symbol", "synced", "reason", "age_ms", "exchange_time", "spread", "mid", "totals"),
+    *("known_to", "bids", "asks"),
+)
+
 _SYMBOL = ("exchange", "symbol", "last_price", "trades", "state")
 
 #: Rows that a reader can take in at a glance.
@@ -42,6 +47,11 @@ def order_flow(answer: Answer, *, detail: bool) -> dict[str, Any]:
         **_chosen(answer, None if detail else _ORDER_FLOW),
         "coverage": coverage(answer, detail=detail),
     }
+
+
+def depth(answer: Answer, *, detail: bool) -> dict[str, Any]:
+    """Return the best levels of a book."""
+    return _chosen(answer, None if detail else _DEPTH)
 
 
 def symbols(answer: Answer, *, exchange: str | None, max_symbols: int, detail: bool) -> dict[str, Any]:

@@ -3,16 +3,35 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from wadm.answers.question import Question
+
+
+class Choosing(Protocol):
+    """Changes what is followed; raises QuestionError for the asker's mistakes."""
+
+    async def add(self, given: Mapping[str, object]) -> tuple[dict[str, object], bool]:
+        """Follow a symbol of an exchange; return the answer, and whether it was not followed before."""
+        ...
+
+    async def remove(self, given: Mapping[str, object]) -> dict[str, object]:
+        """Follow a symbol of an exchange no longer."""
+        ...
+
 
 class Door(Protocol):
     """Answers questions read from raw text; raises QuestionError for the asker's mistakes."""
 
-    async def volume_profile(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        """Return a profile with every row that traded."""
+    @property
+    def choosing(self) -> Choosing:
+        """The door for changes."""
         ...
 
-    async def order_flow(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        """Return order flow."""
+    async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
+        """Answer a question about the market."""
+        ...
+
+    async def depth(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        """Return the best levels of an order book."""
         ...
 
     async def symbols(self) -> dict[str, object]:

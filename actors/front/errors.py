@@ -12,6 +12,14 @@ class RepeatedParameterError(QuestionError):
     code = "repeated_parameter"
 
 
+class RefusedRequestError(QuestionError):
+    """A request that is refused for what it is, not for what it asks."""
+
+    def __init__(self, status: int, code: str, parameter: str, value: str, expected: str) -> None:
+        super().__init__(parameter, value, expected)
+        self.status, self.code = status, code
+
+
 def error(
     code: str,
     message: str,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import trio
 from quart import Response, request
@@ -12,6 +13,8 @@ from actors.front import page
 from actors.front.door import Door
 from actors.front.errors import RepeatedParameterError, error, question_error
 from actors.front.json import encode
+from actors.front.symbols import add_symbols
+from wadm.answers.registry import QUESTIONS
 from wadm.questions import QuestionError, Unavailable, UnknownParameter
 
 log = logging.getLogger(__name__)
@@ -29,9 +32,11 @@ def create_app(queries: Door) -> QuartTrio:
     app.url_map.merge_slashes = False
     _add_page(app)
     _add_health(app, queries)
-    _add_question(app, "/api/v1/volume-profile", queries.volume_profile)
-    _add_question(app, "/api/v1/order-flow", queries.order_flow)
+    for question in QUESTIONS.values():
+        _add_question(app, f"/api/v1/{question.path}", partial(queries.ask, question))
+    _add_question(app, "/api/v1/depth", queries.depth)
     _add_question(app, "/api/v1/symbols", _without_parameters(queries.symbols))
+    add_symbols(app, queries.choosing)
     _add_question(app, "/api/v1/status", _without_parameters(queries.status))
     _add_question(app, "/api/v1/actors", _without_parameters(_soon(queries.actors)))
     _add_errors(app)

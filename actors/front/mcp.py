@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastmcp.server.http import StarletteWithLifespan
 
 _INSTRUCTIONS = (
-    "Exact volume profiles and order flow of live crypto trades. Every answer's coverage says what it"
+    "Exact volume profiles, order flow and books of live crypto markets. Every answer's coverage says what it"
     " rests on: while it is warming, provisional or has gaps, say so."
 )
 

@@ -5,7 +5,8 @@ Every word here stands in an agent's context for a whole session, so there are f
 
 from typing import Any
 
-from wadm.timeframes import TIMEFRAMES
+from wadm.answers.asking import WINDOWS
+from wadm.questions import MOST_LEVELS
 
 Schema = dict[str, Any]
 
@@ -38,7 +39,7 @@ DETAIL: Schema = {"type": "boolean", "default": False, "description": "Everythin
 
 _WINDOW: dict[str, Schema] = {
     "timeframe": {
-        "enum": list(TIMEFRAMES),
+        "enum": list(WINDOWS),
         "description": "Its current window; default 1h. Or give start and end.",
     },
     "start": {"type": "string", "description": "ISO 8601, whole minute"},
@@ -64,6 +65,8 @@ PROFILE_PARAMETERS = _parameters(
 )
 
 ORDER_FLOW_PARAMETERS = _parameters(_ASKED, **_WINDOW, detail=DETAIL)
+
+DEPTH_PARAMETERS = _parameters(_ASKED, levels=_whole(1, MOST_LEVELS, 10), detail=DETAIL)
 
 SYMBOLS_PARAMETERS = _parameters(
     {},
@@ -105,6 +108,22 @@ ORDER_FLOW_ANSWER = _object(
         "imbalance_ratio": TEXT_OR_NULL,
         "trades": WHOLE,
         "coverage": _COVERAGE,
+    }
+)
+
+_LEVELS = _list(_list(TEXT))
+
+DEPTH_ANSWER = _object(
+    {
+        **_texts("exchange", "symbol"),
+        "synced": {"type": "boolean"},
+        "reason": TEXT_OR_NULL,
+        "age_ms": {"type": ["integer", "null"]},
+        "spread": TEXT_OR_NULL,
+        "mid": TEXT_OR_NULL,
+        "totals": _object(_texts("bids", "asks")),
+        "bids": _LEVELS,
+        "asks": _LEVELS,
     }
 )
 

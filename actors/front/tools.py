@@ -14,8 +14,16 @@ from pydantic import PrivateAttr
 
 from actors.front import brief, schemas
 from actors.front.door import Door
+from wadm.answers.registry import QUESTIONS
 from wadm.numbers import NumberError, plain
-from wadm.questions import QuestionError, Unavailable, UnknownExchange, UnknownParameter
+from wadm.questions import (
+    MOST_LEVELS,
+    NotFollowed,
+    QuestionError,
+    Unavailable,
+    UnknownExchange,
+    UnknownParameter,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +70,8 @@ class QuestionTool(Tool):
 
 
 def _next(error: QuestionError) -> str:
+    if isinstance(error, NotFollowed):
+        return ""
     if error.parameter in ("exchange", "symbol"):
         return "Call list_symbols to see what can be asked."
     if error.status == 503:
@@ -75,13 +85,19 @@ def create_tools(queries: Door) -> list[Tool]:
     async def get_volume_profile(given: Arguments) -> dict[str, Any]:
         asked = dict(given)
         max_rows, detail = _whole(asked, "max_rows", 10, 0, schemas.MAX_ROWS), _flag(asked, "detail")
-        answer = await queries.volume_profile(_window(asked))
+        answer = await queries.ask(QUESTIONS["profile"], _window(asked))
         return brief.profile(answer, max_rows=max_rows, detail=detail)
 
     async def get_order_flow(given: Arguments) -> dict[str, Any]:
         asked = dict(given)
         detail = _flag(asked, "detail")
-        return brief.order_flow(await queries.order_flow(_window(asked)), detail=detail)
+        return brief.order_flow(await queries.ask(QUESTIONS["flow"], _window(asked)), detail=detail)
+
+    async def get_market_depth(given: Arguments) -> dict[str, Any]:
+        asked = dict(given)
+        levels, detail = _whole(asked, "levels", 10, 1, MOST_LEVELS), _flag(asked, "detail")
+        parameters = {name: _text(name, value) for name, value in asked.items()}
+        return brief.depth(await queries.depth({**parameters, "levels": str(levels)}), detail=detail)
 
     async def list_symbols(given: Arguments) -> dict[str, Any]:
         asked = dict(given)
@@ -106,6 +122,14 @@ def create_tools(queries: Door) -> list[Tool]:
             "Who was the aggressor: taker buy and sell volume, delta, CVD since 00:00 UTC.",
             schemas.ORDER_FLOW_PARAMETERS,
             schemas.ORDER_FLOW_ANSWER,
+        ),
+        _tool(
+            get_market_depth,
+            "Market depth",
+            "Order book: best bids and asks as [price, quantity], spread, mid. Where synced is false the"
+            " levels are of age_ms ago and may be wrong: say so.",
+            schemas.DEPTH_PARAMETERS,
+            schemas.DEPTH_ANSWER,
         ),
         _tool(
             list_symbols,

@@ -11,25 +11,19 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import attrs
 import msgspec
 
-from actors.playback.binance_rest import FUTURES, SPOT, BinanceRest
+from actors.playback.binance_market import FUTURES, SPOT
+from actors.playback.binance_request import RefusedError, decode, read_id, read_method, read_names
+from actors.playback.binance_rest import BinanceRest
 from actors.playback.capture import Frame
 from actors.playback.dialect import Dialect, Session
+from actors.playback.faults import RESTART
+from actors.playback.terms import Terms
 
 MAX_STREAMS = 1024
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
 class _Wrapped(msgspec.Struct):
     data: msgspec.Raw
-
-
-class RefusedError(Exception):
-    """A request that Binance answers with an error."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def wrapped(frame: Frame) -> bytes:
@@ -92,24 +86,29 @@ class BinanceSession:
         """Answer SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY or GET_PROPERTY."""
         answer: dict[str, object] = {}
         try:
-            request = _decode(text)
-            answer["id"] = _read_id(request, strict=self._route.strict_ids)
+            request = decode(text)
+            answer["id"] = read_id(request, strict=self._route.strict_ids)
             answer = {"result": self._act(request), **answer}
         except RefusedError as refusal:
             answer = {"code": refusal.code, "msg": refusal.message, **answer}
         return msgspec.json.encode(answer).decode()
 
+    def farewell(self, time: int) -> bytes:
+        """Announce that the server is about to shut down."""
+        event = b'{"e":"serverShutdown","E":%d}' % time
+        return b'{"stream":"serverShutdown","data":%s}' % event if self._combined else event
+
     def _act(self, request: dict[str, object]) -> object:
         """Do what is asked; return the result to answer with."""
-        method, params = _read_method(request), request.get("params", [])
+        method, params = read_method(request), request.get("params", [])
         if not isinstance(params, list):
             raise RefusedError(2, "Invalid request: params must be an array")
         if method == "LIST_SUBSCRIPTIONS":
             return list(self._streams)
         if method == "SUBSCRIBE":
-            self._subscribe(_names(params))
+            self._subscribe(read_names(params))
         elif method == "UNSUBSCRIBE":
-            self._unsubscribe(_names(params))
+            self._unsubscribe(read_names(params))
         elif params[:1] != ["combined"]:
             raise RefusedError(0, "Unknown property")
         elif method == "GET_PROPERTY":
@@ -140,41 +139,6 @@ class BinanceSession:
         self._combined = values[0]
 
 
-def _decode(text: str) -> dict[str, object]:
-    try:
-        request: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        raise RefusedError(3, "Invalid JSON: expected value at line 1 column 1") from None
-    if not isinstance(request, dict):
-        raise RefusedError(2, "Invalid request: expected an object")
-    return request
-
-
-def _read_id(request: dict[str, object], *, strict: bool) -> object:
-    request_id = request.get("id")
-    is_unsigned = isinstance(request_id, int) and not isinstance(request_id, bool) and request_id >= 0
-    if is_unsigned or (not strict and (request_id is None or isinstance(request_id, str))):
-        return request_id
-    raise RefusedError(2, "Invalid request: request ID must be an unsigned integer")
-
-
-def _read_method(request: dict[str, object]) -> str:
-    method = request.get("method")
-    if method is None:
-        raise RefusedError(2, "Invalid request: missing field `method` at line 1 column 1")
-    if not isinstance(method, str) or method not in _METHODS:
-        known = ", ".join(f"`{name}`" for name in _METHODS)
-        raise RefusedError(2, f"Invalid request: unknown variant `{method}`, expected one of {known}")
-    return method
-
-
-def _names(params: Sequence[object]) -> list[str]:
-    names = [name for name in params if isinstance(name, str)]
-    if len(names) < len(params):
-        raise RefusedError(2, "Invalid request: stream names must be strings")
-    return names
-
-
 def _is_public(stream: str) -> bool:
     """Say whether a futures stream is on the route of books; undocumented single trades come with them."""
     kind = stream.partition("@")[2] or stream
@@ -190,11 +154,11 @@ _FUTURES = {
 _RETIRED = Route(carries=lambda _: False, strict_ids=True)
 
 
-def _open_spot(target: str) -> Session | None:
+def _open_spot(target: str, _symbols: Set[str]) -> Session | None:
     return _open(target, _SPOT)
 
 
-def _open_futures(target: str) -> Session | None:
+def _open_futures(target: str, _symbols: Set[str]) -> Session | None:
     first, _, rest = target.removeprefix("/").partition("/")
     if first in _FUTURES:
         return _open(f"/{rest}", _FUTURES[first])
@@ -212,7 +176,17 @@ def _open(target: str, route: Route) -> Session | None:
     return BinanceSession([name for name in names.split("/") if name], route, combined=kind == "stream")
 
 
-BINANCE = Dialect("binance", _open_spot, ping_interval=20, pong_timeout=60, rest=partial(BinanceRest, SPOT))
+BINANCE = Dialect(
+    "binance",
+    _open_spot,
+    Terms(ping_interval=20, pong_timeout=60, messages_per_second=5),
+    service=partial(BinanceRest, SPOT),
+    spared={RESTART},
+)
 BINANCE_USDM = Dialect(
-    "binance_usdm", _open_futures, ping_interval=180, pong_timeout=600, rest=partial(BinanceRest, FUTURES)
+    "binance_usdm",
+    _open_futures,
+    Terms(ping_interval=180, pong_timeout=600, messages_per_second=10),
+    service=partial(BinanceRest, FUTURES),
+    spared={RESTART},
 )

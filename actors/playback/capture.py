@@ -1,15 +1,17 @@
 """Captures: recorded frames, one per line after the time they were received.
 
-A line is ``<receive time> <frame>``; the time is an integer in ns or µs since 1970, told apart by its size.
-Files are plain or gzip, told apart by their first bytes. Several are merged by receive time; within a file
-the order of the lines stands. A bare REST depth snapshot may stand among the frames; answers to requests
-are left out.
+A line is ``<receive time> <frame>``, with a blank or a tab between them; the time is an integer in ns or µs
+since 1970, told apart by its size. Files are plain or gzip, told apart by their first bytes. Several are
+merged by receive time; within a file the order of the lines stands. A bare REST depth snapshot may stand
+among the frames; answers to requests are left out. A file called ``….part`` is still being written, or its
+writer was killed: it may end anywhere.
 """
 
 import gzip
 import heapq
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +24,8 @@ from wadm.mistakes import Mistake
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEAST_US, _LEAST_NS, _LIMIT_NS = 10**14, 10**17, 10**20  # 1973 in µs and in ns; the year 5138
+_PART = ".part"
+_READ_SIZE = 1 << 20
 _EXPECTED = "expected '<receive time in ns or µs> <frame>'"
 
 
@@ -53,6 +57,10 @@ class Capture:
     frames: Sequence[Frame]
     snapshots: Sequence[Snapshot]
     streams: tuple[str, ...]
+    #: a sentence for each file that has no end
+    cut_short: tuple[str, ...] = ()
+    #: The exchange that it was recorded from, where it is told in another one's format.
+    reframed_from: str | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -84,7 +92,10 @@ def read_capture(paths: Iterable[Path]) -> Capture:
     if not merged:
         raise CaptureError(f"{', '.join(names) or 'no file'}: no frame in it, {_EXPECTED} in each line")
     streams = tuple(dict.fromkeys(frame.stream for frame in merged))
-    return Capture(merged, sorted(snapshots, key=attrgetter("at")), streams)
+    parts = tuple(
+        f"{name}: has no end, what is whole of it is played" for name in names if name.endswith(_PART)
+    )
+    return Capture(merged, sorted(snapshots, key=attrgetter("at")), streams, parts)
 
 
 def _read_file(path: Path) -> tuple[list[Frame], list[tuple[int, bytes]]]:
@@ -119,22 +130,32 @@ def _lines(path: Path) -> tuple[list[bytes], bool]:
     if content.startswith(_GZIP_MAGIC):
         content = _unzip(path, content)
     lines = content.split(b"\n")
-    cut = lines[-1] != b""
+    cut = lines[-1] != b"" and path.suffix != _PART
     return (lines if cut else lines[:-1]), cut
 
 
 def _unzip(path: Path, content: bytes) -> bytes:
+    """Decompress a file of any number of members; of one that may be cut, its whole lines."""
+    chunks: list[bytes] = []
     try:
-        return gzip.decompress(content)
-    except EOFError:
-        raise CaptureError(f"{path}: the gzip file is cut short, expected its end: copy it again") from None
-    except (OSError, zlib.error) as error:
-        raise CaptureError(f"{path}: the gzip file is damaged ({error}): copy it again") from None
+        with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+            while chunk := file.read1(_READ_SIZE):
+                chunks.append(chunk)
+    except (EOFError, OSError, zlib.error) as error:
+        if path.suffix != _PART:
+            raise CaptureError(_broken(path, error)) from None
+    return b"".join(chunks)
+
+
+def _broken(path: Path, error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return f"{path}: the gzip file is cut short, expected its end: copy it again"
+    return f"{path}: the gzip file is damaged ({error}): copy it again"
 
 
 def _split(line: bytes) -> tuple[int, bytes]:
-    time, _, body = line.strip().partition(b" ")
-    at = int(time)
+    time, *rest = line.split(None, 1)
+    at, body = int(time), b"".join(rest).strip()
     if _LEAST_US <= at < _LEAST_NS:
         at *= 1000
     if not _LEAST_NS <= at < _LIMIT_NS:

@@ -1,7 +1,7 @@
 """Faults of an exchange and of the line to it: what goes wrong, and at which frame of a playback. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,14 +10,38 @@ import msgspec
 
 from wadm.mistakes import Mistake
 
-#: All kinds, in the order in which several strike one frame; after the first two nobody is left to be struck.
-KINDS = (DISCONNECT, SILENCE, MALFORMED, DUPLICATE, REORDER) = (
+#: All kinds, in the order in which several strike one frame; after the first two nobody is left for more.
+KINDS = (
+    DISCONNECT,
+    SILENCE,
+    DROP,
+    SHUTDOWN,
+    STALL,
+    SLOW,
+    RESTART,
+    MALFORMED,
+    DUPLICATE,
+    REORDER,
+    LIMIT,
+    BAN,
+) = (
     "disconnect",
     "silence",
+    "drop",
+    "shutdown",
+    "stall",
+    "slow",
+    "restart",
     "malformed",
     "duplicate",
     "reorder",
+    "limit",
+    "ban",
 )
+#: What befalls a frame on its way, unless it is lost.
+FRAME_KINDS = frozenset({MALFORMED, DUPLICATE, REORDER})
+#: What befalls whoever asks the REST interface, whether or not anybody would get the frame.
+REST_KINDS = frozenset({LIMIT, BAN})
 
 T = TypeVar("T")
 
@@ -27,16 +51,28 @@ class FaultsError(Mistake):
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fault at the frame of index ``at``; only a silence lasts ``seconds``.
+    """A fault at the frame of index ``at``; some kinds last ``seconds``.
 
     Concerned are the clients that would get this frame:
 
     - disconnect: they get what came before, then the connection is cut without a closing frame. It ends, or,
       at an odd index, is reset, which may take with it what was on its way;
-    - silence: they get nothing at all, no pings either; the frames of that time are lost to them;
+    - silence: for ``seconds`` they get nothing at all, no pings either; the frames of that time are lost to
+      them;
+    - drop: the frame is lost to them;
+    - shutdown: before it they get the announcement that the connection is about to end, and ``seconds`` later
+      it is closed;
+    - stall: for ``seconds`` the server neither sends nor takes anything; what is due then comes late;
+    - slow: for ``seconds`` the server sends no faster than a thin line would carry it;
     - malformed: they get a damaged copy instead of it or, at every fifth index, after it;
     - duplicate: they get it twice;
     - reorder: they get it after the next frame of its stream.
+
+    Concerned is everybody:
+
+    - restart: the frame, a change of a Bybit order book, is a snapshot that counts from 1 again;
+    - limit, ban: for ``seconds`` every REST request is refused as one too many, or as one of an address that
+      is banned.
     """
 
     at: int
@@ -73,6 +109,12 @@ class Script:
                 )
         for mark in sorted(self.marks):
             _check_index("the mark", mark, frames)
+
+    def check_kinds(self, exchange: str, spared: Set[str]) -> None:
+        """Raise FaultsError where a fault is of a kind that the exchange never has."""
+        for fault in self.faults:
+            if fault.kind in spared:
+                raise FaultsError(f"the {fault.kind} at {fault.at}: {exchange} has no such fault")
 
     def by_frame(self) -> dict[int, list[Fault]]:
         """Return the faults of each frame that has some, in the order in which they strike."""

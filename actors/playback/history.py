@@ -1,13 +1,16 @@
 """Binance's trades out of recorded frames, by id."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Generic, TypeVar
 
 import msgspec
 
+from actors.playback.candles import Deal
 from actors.playback.capture import Frame
 from actors.playback.names import symbol_of
+from actors.playback.payload import UnreadableError, decoder
 from wadm.numbers import NumberError, parse
 
 
@@ -87,6 +90,10 @@ class Series(Generic[T]):
             self._ids.insert(place, trade_id)
             self._rows.insert(place, row)
 
+    def rows(self) -> Iterator[T]:
+        """Yield the market's trades."""
+        return (row for row in self._rows if row is not None)
+
     def page(self, from_id: int | None, limit: int) -> list[T]:
         """Return up to ``limit`` rows from ``from_id`` on (or from the next recorded id), or the newest."""
         if from_id is None:
@@ -126,6 +133,12 @@ class History:
         """Return the aggregate trades of a symbol."""
         return self._aggregates.setdefault(symbol, Series())
 
+    def deals(self, symbol: str) -> list[Deal]:
+        """Return the market trades of a symbol as deals, its aggregate trades where there are no others."""
+        return [_deal(row) for row in self.trades(symbol).rows()] or [
+            _deal(row) for row in self.aggregates(symbol).rows()
+        ]
+
     def _taking(self, stream: str) -> Callable[[bytes], None] | None:
         """Return what reads the frames of a stream; None where they are not trades."""
         symbol, kind = symbol_of(stream), stream.partition("@")[2]
@@ -150,20 +163,20 @@ class History:
         return add
 
 
-class _Wrapped(msgspec.Struct, Generic[T], gc=False):
-    data: T
+def _deal(row: Trade | Aggregate) -> Deal:
+    count = row.last - row.first + 1 if isinstance(row, Aggregate) else 1
+    return Deal(row.time, Decimal(row.price), Decimal(row.quantity), not row.buyer_is_maker, count)
 
 
 def _reader(kind: type[T], add: Callable[[T], None]) -> Callable[[bytes], None]:
-    bare = msgspec.json.Decoder(kind).decode
-    wrapped: Callable[[bytes], Any] = msgspec.json.Decoder(_Wrapped[kind]).decode  # type: ignore[valid-type]
+    decode = decoder(kind)
 
     def take(body: bytes) -> None:
         try:
-            row = wrapped(body).data if body.startswith(b'{"stream":') else bare(body)
+            row = decode(body)
             parse(row.price)
             parse(row.quantity)
-        except (msgspec.DecodeError, UnicodeDecodeError, NumberError):
+        except (UnreadableError, NumberError):
             return
         add(row)
 

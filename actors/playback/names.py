@@ -17,13 +17,23 @@ _BINANCE = {
     "kline": "kline",
     "24hrTicker": "ticker",
     "24hrMiniTicker": "miniTicker",
+    "1hTicker": "ticker_1h",
+    "4hTicker": "ticker_4h",
+    "1dTicker": "ticker_1d",
+    "avgPrice": "avgPrice",
     "markPriceUpdate": "markPrice",
     "forceOrder": "forceOrder",
+    "compositeIndex": "compositeIndex",
+    "assetIndexUpdate": "assetIndex",
 }
+#: Events of no one symbol, and their streams.
+_OF_ALL = {"contractInfo": "!contractInfo"}
+_SHUTDOWN = "serverShutdown"
 #: Keys that only answers to requests have.
 _ANSWER = frozenset({"result", "error", "code", "success", "op"})
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_arrays = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _text = msgspec.json.Decoder(str)
 
 
@@ -31,6 +41,7 @@ class Streamless(Enum):
     """What may stand in a capture and comes on no stream."""
 
     ANSWER = auto()  # to a request
+    NOTICE = auto()  # that the connection is about to end
     SNAPSHOT = auto()  # a bare REST depth snapshot, which names no symbol
 
 
@@ -43,11 +54,18 @@ def stream_of(frame: bytes) -> str | Streamless:
     """
     for prefix in (_STREAM, _TOPIC):
         if frame.startswith(prefix):
-            return frame[len(prefix) : frame.index(b'"', len(prefix))].decode()
+            return _named(frame[len(prefix) : frame.index(b'"', len(prefix))].decode())
+    if frame.startswith(b"["):
+        return _array_stream(frame)
     fields = _fields.decode(frame)
     for key in ("stream", "topic"):
         if key in fields:
-            return _text.decode(fields[key])
+            return _named(_text.decode(fields[key]))
+    return _unnamed(fields)
+
+
+def _unnamed(fields: Mapping[str, msgspec.Raw]) -> str | Streamless:
+    """Derive the stream of a frame that does not say it."""
     if "lastUpdateId" in fields and "bids" in fields:
         return Streamless.SNAPSHOT
     if "e" in fields:
@@ -61,14 +79,31 @@ def stream_of(frame: bytes) -> str | Streamless:
 
 def symbol_of(stream: str) -> str | None:
     """Return the symbol of a stream's name, or None for a stream of no one symbol."""
-    if "@" in stream:
+    if "@" in stream or stream.startswith("!"):
         symbol = stream.partition("@")[0]
         return None if symbol.startswith("!") else symbol.upper()
-    return stream.rpartition(".")[2] or None
+    return None if stream.startswith("system.") else stream.rpartition(".")[2] or None
 
 
-def _binance_stream(fields: Mapping[str, msgspec.Raw]) -> str:
+def _named(stream: str) -> str | Streamless:
+    return Streamless.NOTICE if stream == _SHUTDOWN else stream
+
+
+def _array_stream(frame: bytes) -> str:
+    """Name the stream of all symbols that a raw array came on."""
+    events = _arrays.decode(frame)
+    name = _BINANCE.get(_text.decode(_get(events[0], "e"))) if events else None
+    if name is None:
+        raise ValueError("an array of no known stream")
+    return f"!{name}@arr"
+
+
+def _binance_stream(fields: Mapping[str, msgspec.Raw]) -> str | Streamless:
     event = _text.decode(fields["e"])
+    if event == _SHUTDOWN:
+        return Streamless.NOTICE
+    if event in _OF_ALL:
+        return _OF_ALL[event]
     name = _BINANCE.get(event)
     if name is None:
         raise ValueError(f"an event {event!r} of no known stream")

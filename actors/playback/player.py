@@ -7,22 +7,21 @@ from collections.abc import Callable, Sequence, Set
 import attrs
 import trio
 
-from actors.framing import text_frame
-from actors.playback.capture import Capture, Frame
-from actors.playback.damage import damage, is_extra
-from actors.playback.dialect import Session
+from actors.notice import Notice
+from actors.playback.capture import Capture
 from actors.playback.faults import (
-    DISCONNECT,
-    DUPLICATE,
-    MALFORMED,
+    DROP,
+    FRAME_KINDS,
     REORDER,
-    SILENCE,
+    REST_KINDS,
     Fault,
     Script,
     Struck,
     cuts,
 )
-from actors.playback.wire import Outbox
+from actors.playback.gate import Gate
+from actors.playback.seat import Seat
+from actors.playback.texts import Texts
 
 #: Frames handed out at a time: enough for one write of some 64 KB.
 BATCH = 512
@@ -48,26 +47,14 @@ class Played:
     seconds: float
 
 
-@attrs.frozen(eq=False)
-class Seat:
-    """A client as playback sees it: what it receives, and where that goes."""
-
-    session: Session
-    outbox: Outbox
-    #: What is sent only after a later frame, by that frame's index.
-    kept_back: dict[int, list[bytes]] = attrs.field(factory=dict)
-
-    def takes(self, stream: str) -> bool:
-        """Whether a frame of this stream would be sent now."""
-        return stream in self.session.receives and not self.outbox.silent
-
-
 @attrs.frozen
 class Observer:
     """Who is told of the playback while it goes on."""
 
     struck: Callable[[Struck], None] = lambda _: None
     passed: Callable[[int], None] = lambda _: None
+    #: Called for each fault of the REST interface.
+    refused: Callable[[Fault], None] = lambda _: None
 
 
 class Player:
@@ -81,11 +68,16 @@ class Player:
         capture: Capture,
         speed: float,
         start_after: int | None = None,
+        *,
         script: Script = Script(),  # noqa: B008  # it cannot change
         observer: Observer = Observer(),
+        gate: Gate | None = None,
     ) -> None:
         script.check(len(capture.frames))
         self.finished = trio.Event()
+        #: Notified whenever frames were handed out.
+        self.moved = Notice()
+        self.symbols = frozenset(capture.symbols)
         self._frames = capture.frames
         self._streams = frozenset(capture.streams)
         self._speed = speed
@@ -94,16 +86,19 @@ class Player:
         )
         self._seats: list[Seat] = []
         self._changed = trio.Event()
-        self._written: dict[Callable[[Frame], bytes], list[bytes]] = {}
+        self._texts = Texts(capture.frames)
         self._lost = 0
         self._at = 0
         self._faults = script.by_frame()
         self._followers = script.followers([frame.stream for frame in capture.frames])
         self._marks = script.marks
         self._observer = observer
-        #: Frames that are handed out alone, and where batches end for their sake and the marks'.
+        self._gate = gate or Gate(capture)
+        #: Frames that are handed out alone, and where batches end for their sake, the marks' and the gate's.
         self._alone = frozenset((*self._faults, *self._followers.values()))
-        self._cuts = cuts(len(self._frames), self._alone, self._marks)
+        self._cuts = cuts(
+            len(self._frames), self._alone, (*self._marks, *(at - 1 for at in self._gate.places if at))
+        )
 
     @property
     def position(self) -> int:
@@ -127,10 +122,9 @@ class Player:
     async def run(self) -> Played:
         """Wait for subscriptions, play the capture, and return when everything is sent."""
         while len(self._streams & _subscribed(self._seats)) < self._start_after:
-            self._changed = trio.Event()
-            await self._changed.wait()
+            await self._change()
         for seat in self._seats:
-            self._write(seat.session.render)
+            self._texts.all(seat.session.render)
         begun = trio.current_time()
         await self._play(begun)
         for seat in tuple(self._seats):
@@ -138,17 +132,30 @@ class Player:
         self.finished.set()
         return Played(len(self._frames) - self._lost, self._lost, trio.current_time() - begun)
 
+    async def _change(self) -> None:
+        """Wait until something may have changed."""
+        self._changed = trio.Event()
+        await self._changed.wait()
+
+    async def _pass_gate(self) -> None:
+        with trio.move_on_after(self._gate.patience):
+            while self._gate.closed(self._at, _subscribed(self._seats)):
+                await self._change()
+
     async def _play(self, begun: float) -> None:
         """Hand out the frames as they fall due; wait for the clients that are behind."""
         while self._at < len(self._frames):
             for seat in tuple(self._seats):
                 await seat.outbox.room()
+            if self._at in self._gate.places:
+                await self._pass_gate()
             stop = self._due(self._at, begun)
             if stop == self._at:
                 await trio.sleep_until(begun + self._offset(stop))
                 continue
             self._hand_out(self._at, stop)
             self._at = stop
+            self.moved.notify()
             if stop - 1 in self._marks:
                 self._observer.passed(stop - 1)
             await trio.lowlevel.checkpoint()
@@ -174,7 +181,7 @@ class Player:
         batch = self._frames[at:stop]
         seats = [seat for seat in self._seats if not seat.outbox.silent]
         for seat in seats:
-            written, receives = self._write(seat.session.render)[at:stop], seat.session.receives
+            written, receives = self._texts.all(seat.session.render)[at:stop], seat.session.receives
             if not receives >= self._streams:
                 written = [
                     text for text, frame in zip(written, batch, strict=True) if frame.stream in receives
@@ -190,45 +197,33 @@ class Player:
         seats = [seat for seat in self._seats if seat.takes(stream)]
         kinds: set[str] = set()
         for fault in self._faults.get(at, ()):
-            possible = fault.kind not in kinds and (fault.kind != REORDER or at in self._followers)
-            self._observer.struck(Struck(fault.kind, at, missed=not (seats and possible)))
-            if seats and possible:
+            struck = self._possible(fault, kinds) and (bool(seats) or fault.kind in REST_KINDS)
+            self._observer.struck(Struck(fault.kind, at, missed=not struck))
+            if struck:
                 kinds.add(fault.kind)
                 seats = self._strike(fault, seats)
         for seat in seats:
-            sent = self._copies(at, seat.session.render, kinds)
+            sent = self._texts.copies(at, seat.session.render, kinds)
             if REORDER in kinds:
                 seat.kept_back[self._followers[at]] = sent
                 sent = []
             seat.outbox.put(sent + seat.kept_back.pop(at, []))
-        self._lost += not seats
+        self._lost += not seats or DROP in kinds
+
+    def _possible(self, fault: Fault, kinds: Set[str]) -> bool:
+        """Whether a fault can still strike its frame after others of these kinds."""
+        if fault.kind in kinds or (DROP in kinds and fault.kind in FRAME_KINDS):
+            return False
+        return fault.kind != REORDER or fault.at in self._followers
 
     def _strike(self, fault: Fault, seats: list[Seat]) -> list[Seat]:
-        """Cut or silence clients, where the fault says so; return those that are left."""
-        if fault.kind not in (DISCONNECT, SILENCE):
+        """Do to clients, or to the REST interface, what the fault says; return who still gets anything."""
+        if fault.kind in REST_KINDS:
+            self._observer.refused(fault)
             return seats
-        for seat in seats:
-            if fault.kind == SILENCE:
-                seat.outbox.silence(fault.seconds)
-            else:
-                seat.outbox.cut(reset=fault.at % 2 == 1)
-                self._seats.remove(seat)
-        return []
-
-    def _copies(self, at: int, render: Callable[[Frame], bytes], kinds: Set[str]) -> list[bytes]:
-        """Return what is sent for a frame: it or what has become of it."""
-        good = self._write(render)[at]
-        copies = [good]
-        if MALFORMED in kinds:
-            bad = text_frame(damage(render(self._frames[at]), at))
-            copies = [good, bad] if is_extra(at) else [bad]
-        return copies * (2 if DUPLICATE in kinds else 1)
-
-    def _write(self, render: Callable[[Frame], bytes]) -> list[bytes]:
-        """Return all frames as WebSocket frames; made once for each way of writing them."""
-        if render not in self._written:
-            self._written[render] = [text_frame(render(frame)) for frame in self._frames]
-        return self._written[render]
+        left = [seat for seat in seats if seat.suffer(fault, self._frames[fault.at])]
+        self._seats = [seat for seat in self._seats if not seat.outbox.to_be_cut]
+        return left
 
 
 def _subscribed(seats: Sequence[Seat]) -> Set[str]:

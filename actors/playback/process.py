@@ -12,12 +12,15 @@ from pathlib import Path
 
 import attrs
 import msgspec
+import structlog
 import trio
 
 from actors.background import background
 from actors.playback.faults import Fault, Struck
 from actors.playback.player import Played
 from wadm.mistakes import Mistake
+
+log = structlog.get_logger("playback")
 
 #: Seconds a child gets to end by itself, and after SIGTERM; then it is killed.
 _GRACE = 0.4
@@ -36,6 +39,8 @@ class LocalExchange:
     streams: tuple[str, ...]
     #: The marked frames that were handed out, as they are; it ends with the playback.
     marks: trio.MemoryReceiveChannel[int]
+    #: The exchange that the capture was recorded from, where it is told in another one's format.
+    reframed_from: str | None = None
     #: The faults that struck somebody, by kind, and those that struck nobody.
     faults: Counter[str] = attrs.field(factory=Counter)
     missed: Counter[str] = attrs.field(factory=Counter)
@@ -58,6 +63,8 @@ class _Event(msgspec.Struct):
     event: str
     port: int = 0
     streams: tuple[str, ...] = ()
+    cut_short: tuple[str, ...] = ()
+    reframed_from: str | None = None
     frames: int = 0
     lost: int = 0
     seconds: float = 0.0
@@ -73,7 +80,12 @@ async def local_exchange(
     exchange: str,
     speed: float | str = "max",
     start_after: int | None = None,
+    wait_for_books: float = 0.0,
     ping_interval: float | None = None,
+    idle_timeout: float | None = None,
+    lifetime: float | None = None,
+    connections: int | None = None,
+    weight_limit: int | None = None,
     faults: Sequence[Fault] = (),
     marks: Sequence[int] = (),
     on_fault: Callable[[Struck], object] = lambda _: None,
@@ -81,16 +93,25 @@ async def local_exchange(
     """Start a server that plays ``captures`` as ``exchange`` does; end it with the block, within a second.
 
     ``speed`` is "max" or how many times the recorded pace; playback begins once ``start_after`` streams
-    (all, by default) are subscribed. ``faults`` are done to it, and ``on_fault`` called for each that fell
+    (all, by default) are subscribed, and waits up to ``wait_for_books`` seconds at each recorded depth
+    snapshot for somebody to fetch the book. From ``ping_interval`` to ``weight_limit`` are the terms: see
+    ``actors.playback.terms.Terms``. ``faults`` are done to it, and ``on_fault`` called for each that fell
     due; ``marks`` are the frames to tell of. Raises LocalExchangeError where the server cannot start, and in
     the middle of the block where it dies.
     """
     command = [sys.executable, "-P", "-m", "actors.playback", *map(str, captures)]
-    command += ["--exchange", exchange, "--speed", str(speed)]
-    if start_after is not None:
-        command += ["--start-after", str(start_after)]
-    if ping_interval is not None:
-        command += ["--ping-interval", str(ping_interval)]
+    command += ["--exchange", exchange, "--speed", str(speed), "--wait-for-books", str(wait_for_books)]
+    given = {
+        "--start-after": start_after,
+        "--ping-interval": ping_interval,
+        "--idle-timeout": idle_timeout,
+        "--lifetime": lifetime,
+        "--connections": connections,
+        "--weight-limit": weight_limit,
+    }
+    for option, value in given.items():
+        if value is not None:
+            command += [option, str(value)]
     with _script(faults, marks) as options:
         async with _running([*command, *options], on_fault) as running:
             yield running
@@ -156,7 +177,9 @@ async def _follow(
             lines = _lines(process.stdout)
             async for line in lines:
                 told = msgspec.json.decode(line, type=_Event)
-                exchange = LocalExchange(told.port, told.streams, marks)
+                for sentence in told.cut_short:
+                    log.warning("capture_cut_short", capture=sentence)
+                exchange = LocalExchange(told.port, told.streams, marks, told.reframed_from)
                 task_status.started(exchange)
                 break
             async for line in lines:

@@ -5,6 +5,9 @@ import struct
 
 import trio
 
+#: A slow wire carries pieces of so many bytes, so many seconds apart.
+PIECE, PAUSE = 4096, 0.05
+
 
 class SharedWire(trio.abc.Stream):
     """A stream for the WebSocket library and for frames written past it: one writer at a time."""
@@ -14,6 +17,8 @@ class SharedWire(trio.abc.Stream):
         self._received = received
         self._sending = trio.Lock()
         self._silent_until = -math.inf
+        self._stalled_until = -math.inf
+        self._slow_until = -math.inf
 
     @property
     def silent(self) -> bool:
@@ -23,6 +28,14 @@ class SharedWire(trio.abc.Stream):
     def silence(self, seconds: float) -> None:
         """Keep back for a while what the WebSocket library sends."""
         self._silent_until = trio.current_time() + seconds
+
+    def stall(self, seconds: float) -> None:
+        """Send and take nothing for a while; what was to be sent is sent afterwards."""
+        self._stalled_until = trio.current_time() + seconds
+
+    def slow_down(self, seconds: float) -> None:
+        """Send in small pieces for a while."""
+        self._slow_until = trio.current_time() + seconds
 
     async def silence_over(self) -> None:
         """Wait until something may be sent."""
@@ -37,7 +50,16 @@ class SharedWire(trio.abc.Stream):
     async def send_frames(self, data: bytes | bytearray | memoryview) -> None:
         """Send whole frames."""
         async with self._sending:
+            await self._stall_over()
+            while data and trio.current_time() < self._slow_until:
+                await self._transport.send_all(data[:PIECE])
+                data = data[PIECE:]
+                await trio.sleep(PAUSE)
             await self._transport.send_all(data)
+
+    async def _stall_over(self) -> None:
+        if trio.current_time() < self._stalled_until:
+            await trio.sleep_until(self._stalled_until)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport might take more."""
@@ -52,7 +74,9 @@ class SharedWire(trio.abc.Stream):
             )
             await trio.lowlevel.checkpoint()
             return received
-        return await self._transport.receive_some(max_bytes)
+        taken = await self._transport.receive_some(max_bytes)
+        await self._stall_over()
+        return taken
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -122,6 +146,14 @@ class Outbox:
     def silence(self, seconds: float) -> None:
         """Let nothing follow, for a while, on what was put in so far."""
         self._wire.silence(seconds)
+
+    def stall(self, seconds: float) -> None:
+        """Keep what was put in, and what will be, for a while."""
+        self._wire.stall(seconds)
+
+    def slow_down(self, seconds: float) -> None:
+        """Send in small pieces for a while."""
+        self._wire.slow_down(seconds)
 
     @property
     def to_be_cut(self) -> bool:

@@ -3,29 +3,12 @@
 from collections.abc import Callable, Iterable
 
 import attrs
-import trio
 
 from actors.messages import Entry, TradeBatch
+from actors.notice import Notice
 
 #: Streams remembered by their highest batch; the one that moved longest ago goes first.
 STREAMS = 16_384
-
-
-@attrs.define(eq=False)
-class Notice:
-    """Wakes whoever waits for something to have changed."""
-
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
-
-    def notify(self) -> None:
-        """Let every waiter look again."""
-        changed, self._changed = self._changed, trio.Event()
-        changed.set()
-
-    async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        """Return once ``predicate()`` holds; it is asked now and after every ``notify``."""
-        while not predicate():
-            await self._changed.wait()
 
 
 @attrs.define(eq=False)

@@ -12,10 +12,14 @@ from wadm import bar as bars
 from wadm import columns
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile, ValueAreaMethod
+from wadm.coverage import AnyGap, SuspectedGap
 from wadm.exchanges.base import Gap
 from wadm.market import IdKind, TradeId, Trades
 
 FORMAT = 1
+
+#: Stands where a gap's ids say what they count: it is one that is suspected, and its ids are times (µs).
+TIMES = "time"
 
 #: A gap's states, weakest first: a stronger one replaces a weaker one, as a higher revision does.
 GAP_STATES = ("open", "unfillable", "filled")
@@ -142,7 +146,8 @@ def encode_record(record: BarRecord | ProfileRecord | OrderFlowRecord | GapRecor
         return RecordRow("order_flow", record.timeframe, record.start, record.end, record.revision, payload)
     gap = record.gap
     payload = _encode(_Gap(FORMAT, gap.at, record.state, record.reason))
-    return RecordRow("gap", gap.id_kind, gap.first, gap.last, GAP_STATES.index(record.state), payload)
+    kind = gap.id_kind or TIMES
+    return RecordRow("gap", kind, gap.first, gap.last, GAP_STATES.index(record.state), payload)
 
 
 def _profile_bytes(record: ProfileRecord) -> bytes:
@@ -178,8 +183,15 @@ def decode_record(exchange: str, symbol: str, row: RecordRow) -> Entry:
         return _order_flow_record(exchange, symbol, row)
     stored = _gaps.decode(row.payload)
     _check(stored.format)
-    gap = Gap(exchange, symbol, IdKind(row.timeframe), row.start, row.end, stored.at)
+    gap = gap_of(exchange, symbol, row.timeframe, (row.start, row.end), stored.at)
     return GapRecord(gap, stored.state, stored.reason)
+
+
+def gap_of(exchange: str, symbol: str, id_kind: str, span: tuple[int, int], at: int) -> AnyGap:
+    """Return a gap of what was stored of it."""
+    if id_kind == TIMES:
+        return SuspectedGap(exchange, symbol, *span)
+    return Gap(exchange, symbol, IdKind(id_kind), *span, at)
 
 
 def _profile_record(exchange: str, symbol: str, row: RecordRow) -> ProfileRecord:

@@ -18,7 +18,7 @@ from actors.storage.sql import SqlStore
 from actors.storage.store import Store
 from wadm import bar as bars
 from wadm.bar import Bar
-from wadm.exchanges.base import Gap
+from wadm.coverage import AnyGap, SuspectedGap
 from wadm.instants import iso
 from wadm.market import MINUTE
 from wadm.series import BarSeries
@@ -136,16 +136,22 @@ class DataReader:
         return [part]
 
     def gaps(self, exchange: str, symbol: str, start: int, end: int) -> list[GapRecord]:
-        """Return what is still missing of the gaps noticed in ``[start, end)``.
+        """Return what is still missing of the gaps noticed in ``[start, end)``, or suspected there.
 
         What was filled is taken out of the gap it lay in; what cannot be filled says so.
         """
         stored, after = [], 0
         if self.store is not None:
             after = self.store.cursor()
-            stored = self.store.gaps(exchange, symbol, start, end)
-        fresh = [one for one in self.journal.gaps(exchange, symbol, after) if start <= one.gap.at < end]
-        return missing([*stored, *fresh])
+            stored = self.store.gaps(exchange, symbol, 0, _FOREVER)
+        # A part of a gap may be noticed at another time than the whole: what is left of all is looked at.
+        left = missing([*stored, *self.journal.gaps(exchange, symbol, after)])
+        return [one for one in left if _touches(one.gap, start, end)]
+
+
+def _touches(gap: AnyGap, start: int, end: int) -> bool:
+    since = gap.first if isinstance(gap, SuspectedGap) else gap.at
+    return start <= gap.at and since < end
 
 
 def missing(records: list[GapRecord]) -> list[GapRecord]:
@@ -155,10 +161,10 @@ def missing(records: list[GapRecord]) -> list[GapRecord]:
         left = [part for weaker in left for part in _without(weaker, record.gap)]
         if record.state != "filled":
             left.append(record)
-    return sorted(left, key=lambda one: (one.gap.id_kind, one.gap.first))
+    return sorted(left, key=lambda one: (one.gap.id_kind or "", one.gap.first))
 
 
-def _without(record: GapRecord, covered: Gap) -> list[GapRecord]:
+def _without(record: GapRecord, covered: AnyGap) -> list[GapRecord]:
     """Return what remains of a gap when the ids of another are taken out."""
     gap = record.gap
     if gap.id_kind != covered.id_kind or gap.last < covered.first or covered.last < gap.first:

@@ -5,12 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages import BarRecord, GapRecord, OrderFlowRecord, ProfileRecord
-from actors.storage.payload import GAP_STATES
+from actors.storage.payload import GAP_STATES, TIMES, gap_of
 from wadm import bar as bar_codec
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile, ValueAreaMethod
-from wadm.exchanges.base import Gap
-from wadm.market import IdKind
 from wadm.numbers import from_decimal, to_decimal
 
 Row = dict[str, Any]
@@ -167,7 +165,7 @@ def gap_row(record: GapRecord) -> Row:
     return {
         "exchange": gap.exchange,
         "symbol": gap.symbol,
-        "id_kind": str(gap.id_kind),
+        "id_kind": str(gap.id_kind or TIMES),
         "first_id": gap.first,
         "last_id": gap.last,
         "noticed_at": gap.at,
@@ -179,8 +177,6 @@ def gap_row(record: GapRecord) -> Row:
 
 def gap_record(row: Mapping[str, Any]) -> GapRecord:
     """Return the gap of a row."""
-    gap = Gap(
-        row["exchange"], row["symbol"], IdKind(row["id_kind"]),
-        row["first_id"], row["last_id"], row["noticed_at"],
-    )  # fmt: skip
+    ids = row["first_id"], row["last_id"]
+    gap = gap_of(row["exchange"], row["symbol"], row["id_kind"], ids, row["noticed_at"])
     return GapRecord(gap, row["state"], row["reason"])

@@ -6,9 +6,10 @@ import attrs
 import trio
 
 from actors.messages import Entry
+from actors.notice import Notice
 from actors.storage.errors import StorageError
 from actors.storage.journal_view import JournalView
-from actors.storage.marks import Marks, Notice
+from actors.storage.marks import Marks
 from actors.storage.store import Store
 from supervision import Context
 

@@ -120,6 +120,7 @@ order_flow = Table(
     Column("quantity_decimals", Integer, nullable=False),
 )  # fmt: skip
 
+#: A gap that is suspected has ``id_kind`` "time": its ids are exchange times in µs.
 #: ``revision`` is the rank of ``state``: a gap once filled is not opened again by an older record.
 gaps = Table(
     "gaps",

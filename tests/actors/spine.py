@@ -18,19 +18,20 @@ import attrs
 import trio
 
 from actors.aggregator import Aggregator
-from actors.backfill import Backfill
 from actors.burial import bury
-from actors.connection import END_OF_CAPTURE, Connection
-from actors.messages import EndOfCapture, WindowAnswer, WindowQuery
+from actors.connections.connection import END_OF_CAPTURE, Connection
+from actors.connections.websocket import ConnectFailed, ConnectionLost, Frames
+from actors.gaps.backfill import Backfill
+from actors.messages import BarsAnswer, BarsQuery, EndOfCapture
 from actors.plan import Plan, PlannedConnection
 from actors.runtime import BACKFILL, Runtime, open_runtime
 from actors.storage.journal_view import JournalView
-from actors.websocket import ConnectFailed, ConnectionLost, Frames
 from supervision import Backoff, ChildSpec, Event, Happening, Intensity, Restart, Supervisor, ask
 from wadm.bar import Bar, merge
 from wadm.exchanges import registry
 from wadm.ledger import Ledger
-from wadm.market import MINUTE, SECOND, IdKind, Instrument, TradeId, Trades
+from wadm.market import DAY, MINUTE, SECOND, IdKind, Instrument, TradeId, Trades
+from wadm.orders import Orders
 from wadm.series import BarSeries
 from wadm.settings import Settings
 
@@ -70,10 +71,12 @@ class FakeSocket:
     close_code: int | None = None
     close_reason: str = ""
     sent: list[str] = attrs.field(factory=list)
+    asked: trio.Event = attrs.field(factory=trio.Event)
     greeted: bool = False
 
     async def send(self, text: str) -> None:
         await trio.lowlevel.checkpoint()
+        self.asked.set()
         if self.exchange.deaf:
             raise ConnectionLost("the server hung up", 1006)
         self.sent.append(text)
@@ -85,6 +88,7 @@ class FakeSocket:
         return self
 
     async def __anext__(self) -> Frames:
+        await self.asked.wait()
         run = await self.exchange.next_run(first=not self.greeted)
         self.greeted = True
         if run is not None:
@@ -182,9 +186,10 @@ class Spine:
             await runtime.aggregators[key].put(EndOfCapture(market_time))
         await runtime.complete()
 
-    async def everything(self, key: str) -> WindowAnswer:
-        """Ask an aggregator for all it has."""
-        answer: WindowAnswer = await ask(self.runtime.aggregators[key], WindowQuery(), deadline=10.0)
+    async def everything(self, key: str) -> BarsAnswer:
+        """Ask an aggregator for all it has: the answer's bar of the name ""."""
+        query = BarsQuery({"": (0, self.runtime.symbols[key].market_time + DAY)})
+        answer: BarsAnswer = await ask(self.runtime.aggregators[key], query, deadline=10.0)
         return answer
 
     @staticmethod
@@ -215,6 +220,7 @@ def connection_of(runtime: Runtime, exchange: FakeExchange) -> Connection:
         outbox=runtime.outboxes[CONNECTION],
         symbols=runtime.symbols,
         aggregators=runtime.aggregators,
+        books=runtime.book_mailboxes,
         gap_noticed=runtime.gap_noticed,
         grace=GRACE,
         playback=runtime.plan.playback,
@@ -302,7 +308,10 @@ def plainly(bars: Sequence[Bar]) -> list[Bar]:
 
 def unordered(bars: Sequence[Bar]) -> list[Bar]:
     """Return bars without what depends on the order in which their trades came, too."""
-    return [attrs.evolve(bar, exact_path=True, delta_high=0, delta_low=0) for bar in plainly(bars)]
+    return [
+        attrs.evolve(bar, exact_path=True, delta_high=0, delta_low=0, orders=Orders())
+        for bar in plainly(bars)
+    ]
 
 
 def journalled(journal: JournalView, symbol: str) -> list[TradeId]:

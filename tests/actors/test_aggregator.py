@@ -10,18 +10,18 @@ from spine import BITCOIN, Spine, plan_of, spine, until
 
 from actors.messages import (
     BarRecord,
+    BarsAnswer,
+    BarsQuery,
     EndOfCapture,
     Entry,
     MarketTime,
     OrderFlowRecord,
     ProfileRecord,
     TradeBatch,
-    WindowAnswer,
-    WindowQuery,
 )
 from supervision import MailboxFull, ask
 from wadm.bar import Bar
-from wadm.market import MINUTE, SECOND, IdKind, Trades
+from wadm.market import DAY, MINUTE, SECOND, IdKind, Trades
 
 #: 2024-08-09T00:00:00Z: every timeframe begins here
 START = 1_723_161_600_000_000
@@ -63,8 +63,9 @@ class Desk:
         await self.runtime.writer_mailbox.put(one)
         await self.mailbox.put(one)
 
-    async def ask(self, timeframe: str | None = None) -> WindowAnswer:
-        answer: WindowAnswer = await ask(self.mailbox, WindowQuery(timeframe, session=True), deadline=5.0)
+    async def ask(self, start: int = START, end: int = START + DAY) -> BarsAnswer:
+        """Ask for a span, the answer's bar of the name ""; a whole day by default."""
+        answer: BarsAnswer = await ask(self.mailbox, BarsQuery({"": (start, end)}), deadline=5.0)
         return answer
 
     async def records(self, kind: type[Entry]) -> list[Entry]:
@@ -90,7 +91,7 @@ async def test_market_time_closes_the_bar_of_a_quiet_symbol_after_its_grace(tmp_
     async with at_desk(tmp_path) as desk:
         await desk.post(batch(1, 5 * SECOND))
         await desk.mailbox.put(MarketTime(START + MINUTE + 2 * SECOND - 1))
-        assert (await desk.ask("1m")).start == START + MINUTE
+        assert (await desk.ask()).closed_until == START
         assert await desk.bars() == []
         await desk.mailbox.put(MarketTime(START + MINUTE + 2 * SECOND))
         (bar,) = await desk.bars()
@@ -132,20 +133,19 @@ async def test_the_end_of_a_capture_stores_what_is_open_and_marks_it_partial(tmp
             ("1m", 0): False, ("1m", MINUTE): True, ("5m", 0): True, ("15m", 0): True, ("1h", 0): True,
             ("4h", 0): True, ("1d", 0): True,
         }  # fmt: skip
-        again = await desk.ask("1m")
-        assert again.bar.partial
-        assert not again.final
+        again = await desk.ask(START + MINUTE, START + 2 * MINUTE)
+        assert again.bars[""].partial
+        assert again.closed_until <= START + MINUTE
 
 
-async def test_an_answer_is_final_once_its_window_has_ended_and_its_grace(tmp_path: Path) -> None:
+async def test_a_minute_is_closed_once_it_has_ended_and_its_grace(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as desk:
         await desk.post(batch(1, 5 * SECOND))
-        query = WindowQuery(start=START, end=START + MINUTE)
-        for ahead, final in ((MINUTE, False), (MINUTE + 2 * SECOND, True)):
+        for ahead, closed in ((MINUTE, 0), (MINUTE + 2 * SECOND, MINUTE)):
             await desk.mailbox.put(MarketTime(START + ahead))
-            answer: WindowAnswer = await ask(desk.mailbox, query, deadline=5.0)
-            assert answer.final is final
-            assert answer.bar.buy_trades == 1
+            answer = await desk.ask(START, START + MINUTE)
+            assert answer.closed_until == START + closed
+            assert answer.bars[""].buy_trades == 1
 
 
 async def test_a_number_seen_again_is_dropped(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_a_number_seen_again_is_dropped(tmp_path: Path) -> None:
         await desk.mailbox.put(first)
         await desk.post(batch(2, 6 * SECOND))
         await desk.mailbox.put(first)
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
         assert desk.account.applied == 2
 
 
@@ -175,7 +175,7 @@ async def test_a_missing_number_is_read_from_the_journal(tmp_path: Path) -> None
             await desk.runtime.writer_mailbox.put(one)
         assert desk.running.balanced()
         await desk.post(batch(4, 9 * SECOND))
-        assert (await desk.ask()).bar.buy_trades == 5
+        assert (await desk.ask()).bars[""].buy_trades == 5
         assert desk.memory.left == {}
 
 
@@ -187,7 +187,7 @@ async def test_the_last_batch_left_to_the_journal_needs_no_other_to_come_after_i
         await desk.runtime.writer_mailbox.put(last)
         await desk.runtime.marks.wait_for_batch(LIFE, KEY, 2)
         await desk.mailbox.put(MarketTime(START + 10 * SECOND))
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
         assert desk.memory.left == {}
 
 
@@ -199,14 +199,14 @@ async def test_what_an_ended_connection_left_is_found_when_the_next_one_goes_on(
         await desk.runtime.writer_mailbox.put(last)
         await desk.runtime.marks.wait_for_batch(LIFE, KEY, 2)
         await desk.post(batch(1, 7 * SECOND, life=LIFE + 1))
-        assert (await desk.ask()).bar.buy_trades == 3
+        assert (await desk.ask()).bars[""].buy_trades == 3
 
 
 async def test_a_number_that_was_shed_is_passed_over(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as desk:
         await desk.post(batch(1, 5 * SECOND))
         await desk.post(batch(4, 9 * SECOND))
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
 
 
 async def test_a_batch_that_was_left_is_applied_once_though_it_also_waits_in_the_mailbox(
@@ -221,7 +221,7 @@ async def test_a_batch_that_was_left_is_applied_once_though_it_also_waits_in_the
         desk.mailbox.put_nowait(MarketTime(START))
         desk.mailbox.put_nowait(both)
         await until(lambda: desk.account.applied == 2)
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
         assert desk.running.balanced()
 
 
@@ -232,9 +232,9 @@ async def test_poison_is_passed_over_in_the_journal_as_well(tmp_path: Path) -> N
         await desk.runtime.writer_mailbox.put(poison)
         desk.memory.poisoned.add((LIFE, 2))
         await desk.post(batch(3, 7 * SECOND))
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
         assert desk.running.root.kill(f"aggregators/aggregator:{KEY}")
-        assert (await desk.ask()).bar.buy_trades == 2
+        assert (await desk.ask()).bars[""].buy_trades == 2
 
 
 # --- a writer that is behind ---
@@ -251,7 +251,7 @@ async def test_while_a_live_writer_is_behind_answers_go_on_and_records_wait(
             await desk.mailbox.put(MarketTime(START + 2 * MINUTE))
             began = trio.current_time()
             for _ in range(3):
-                assert (await desk.ask()).bar.buy_trades == 1
+                assert (await desk.ask()).bars[""].buy_trades == 1
             assert trio.current_time() - began < 2.0
             assert len(desk.memory.records) >= 3
             assert desk.running.root.snapshot().children[1].children[0].restarts == 0

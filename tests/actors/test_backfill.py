@@ -43,8 +43,8 @@ BACKFILL = "services/backfill"
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.backfill.FIRST_RETRY", 0.002)
-    monkeypatch.setattr("actors.backfill.PATIENCE", 0.002)
+    monkeypatch.setattr("actors.gaps.backfill.FIRST_RETRY", 0.002)
+    monkeypatch.setattr("actors.gaps.backfill.PATIENCE", 0.002)
 
 
 def trades(first: int, last: int, **change: Any) -> list[bytes]:
@@ -411,7 +411,7 @@ async def test_where_an_api_key_is_wanted_it_is_sent_or_named(
                     await until(lambda: running.runtime.ledger.total().applied == 5)
                     assert memory.gaps.known == []
                     assert {one.key for one in rest.asked} == {key}
-                    assert (await running.everything(FUTURES.key)).bar.buy_trades == 5
+                    assert (await running.everything(FUTURES.key)).bars[""].buy_trades == 5
             nursery.cancel_scope.cancel()
 
 
@@ -425,3 +425,52 @@ def jump(running: Spine, instrument: Instrument, first: int, last: int) -> None:
         Gap(instrument.exchange, instrument.symbol, IdKind.TRADE, first, last, START)
     )
     runtime.gap_noticed.notify()
+
+
+# --- whatever is cut out of a recording ---
+
+
+@pytest.mark.parametrize("seed", seeds(2))
+async def test_what_is_cut_out_is_filled_where_the_exchange_has_it_and_else_shown_exactly(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    frames = [frame for frame in recorded(6_000) if b"BTCUSDT" in frame]
+    ids = [number_of(frame) for frame in frames]
+    cut: list[range] = []
+    at = ids[0] + 1
+    while (first := at + chance.randint(1, 300)) + 80 < ids[-1]:
+        cut.append(range(first, first + chance.choice((1, 2, chance.randint(3, 80)))))
+        at = cut[-1].stop + 1
+    gone = chance.sample(cut, len(cut) // 2)
+    rest = RestServer(frames, unknown=frozenset(number for one in gone for number in one))
+    async with filling(tmp_path, without(frames, *cut), rest) as running:
+        await running.complete()
+        left = sorted((one.start, one.stop - 1) for one in gone)
+        assert [(first, last) for first, last, _ in unfillable(running)] == left
+        assert running.runtime.ledger.total().applied == len(frames) - sum(map(len, gone))
+        stored = running.runtime.reader.gaps("binance", "BTCUSDT", 0, 1 << 62)
+        assert sorted((one.gap.first, one.gap.last) for one in stored) == left
+
+
+async def test_an_exchange_that_refuses_does_not_hold_up_another(tmp_path: Path) -> None:
+    """Two exchanges have gaps; the REST interface of one is not there at all."""
+    frames = trades(1, 300)
+    rest = RestServer(frames)
+    async with filling(tmp_path, FakeExchange(frames[:1], hold=trio.Event()), rest, playback=False) as run:
+        runtime = run.runtime
+        far = Instrument("binance_usdm", "BTCUSDT")
+        runtime.adopt(*runtime.remember(far, IdKind.AGG_TRADE))
+        position = runtime.positions_of("binance_usdm").of("BTCUSDT", IdKind.AGG_TRADE)
+        position.check(1)
+        position.check(9)
+        assert isinstance(runtime.rest.addresses, dict)
+        runtime.rest.addresses["binance_usdm"] = "http://127.0.0.1:1"
+        runtime.gap_noticed.notify()
+        spot = runtime.positions_of("binance").of("BTCUSDT", IdKind.TRADE)
+        await until(lambda: spot.expected == 2)
+        await until(lambda: bool(runtime.rest.status().get("binance_usdm")))
+        spot.check(11)
+        runtime.gap_noticed.notify()
+        await until(lambda: not spot.missing)
+        assert list(position.missing) == [(2, 8)]

@@ -86,7 +86,7 @@ async def test_a_rebuild_passes_over_it(tmp_path: Path, deadly: set[object]) -> 
             await until(lambda: account.applied == 40)
             for _ in range(3):
                 assert running.root.kill(AGGREGATOR)
-                assert (await running.everything(KEY)).bar.buy_trades == 40
+                assert (await running.everything(KEY)).bars[""].buy_trades == 40
             assert account.rejected == {"poison": 10}
             assert known(running) == [(31, 40, "unfillable", "poison")]
 

@@ -1,91 +1,22 @@
 """The connection actor against an exchange that is made up, on a clock that jumps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import attrs
 import pytest
 import trio
 import trio.testing
+from bench import Bench, ids, some
+from scripted import START
 from spine import BITCOIN, CONNECTION, ETHER, FakeExchange, trade, until
 
-from actors.connection import Connection, ExchangeDisconnected
-from actors.memory import ConnectionMemory, Numbering, SymbolMemory
+from actors.connections.connection import ExchangeDisconnected
 from actors.messages import GapRecord, MarketTime, TradeBatch
-from actors.outbox import Outbox
-from actors.storage.marks import Notice
-from supervision import Context, Mailbox
-from wadm.exchanges import registry
-from wadm.exchanges.base import Heartbeat, Reply
-from wadm.ledger import Ledger
-from wadm.market import MINUTE, SECOND, IdKind
-from wadm.series import ClosedBars
+from supervision import Context
+from wadm.exchanges.base import Acknowledged, Heartbeat, Reply
+from wadm.market import MINUTE, SECOND
 
-#: 2024-08-09T00:00:00Z
-START = 1_723_161_600_000_000
-KEYS = BITCOIN.key, ETHER.key
 LOST = (1006, "the server hung up")
-
-
-@attrs.define(eq=False)
-class Bench:
-    """A connection with everything around it, and nobody who empties its mailboxes."""
-
-    exchange: FakeExchange
-    patience: float | None = 5.0
-    room: int = 1_000
-    writer_room: int = 1_000
-    playback: bool = False
-    quiet_after: float | None = None
-    ledger: Ledger = attrs.field(factory=Ledger)
-    noticed: Notice = attrs.field(factory=Notice)
-    make_codec: Callable[[], object] | None = None
-    memory: ConnectionMemory = attrs.field(init=False)
-    symbols: dict[str, SymbolMemory] = attrs.field(init=False)
-    aggregators: dict[str, Mailbox] = attrs.field(init=False)
-    writer: Mailbox = attrs.field(init=False)
-    outbox: Outbox = attrs.field(init=False)
-    connection: Connection = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        binance = registry.find("binance")
-        positions = binance.positions()
-        instruments = {one.symbol: one for one in (BITCOIN, ETHER)}
-        self.memory = ConnectionMemory(CONNECTION, "binance", ("btcusdt@trade", "ethusdt@trade"))
-        self.symbols = {one.key: SymbolMemory(one, ClosedBars(), IdKind.TRADE) for one in (BITCOIN, ETHER)}
-        self.aggregators = {key: Mailbox(key, self.room, deadline=self.patience) for key in KEYS}
-        self.writer = Mailbox("writer", self.writer_room, deadline=self.patience)
-        self.outbox = Outbox(self.writer, self.aggregators, self.symbols, self.ledger, {"binance": positions})
-        self.connection = Connection(
-            memory=self.memory,
-            url="ws://made.up",
-            make_codec=self.make_codec or (lambda: binance.codec(instruments, positions, self.ledger)),  # type: ignore[arg-type]
-            numbering=Numbering(3),
-            outbox=self.outbox,
-            symbols=self.symbols,
-            aggregators=self.aggregators,
-            gap_noticed=self.noticed,
-            grace=2 * SECOND,
-            playback=self.playback,
-            quiet_after=self.quiet_after,
-            connect=self.exchange.connect,  # type: ignore[arg-type]
-        )
-
-    async def run(self) -> None:
-        await self.connection.run(Context(CONNECTION, 1))
-
-    def batches(self, key: str = BITCOIN.key) -> list[TradeBatch]:
-        return [message for message in self.aggregators[key].pending() if isinstance(message, TradeBatch)]
-
-    def written(self) -> list[TradeBatch]:
-        return list(self.writer.pending())
-
-
-def ids(batches: list[TradeBatch]) -> list[int]:
-    return [int(number) for batch in batches for number in batch.trades.ids]
-
-
-def some(count: int, first: int = 1, symbol: str = "BTCUSDT") -> list[bytes]:
-    return [trade(number, START + number * 1_000, symbol) for number in range(first, first + count)]
 
 
 async def test_every_batch_goes_to_the_writer_and_to_its_aggregator_numbered_from_one() -> None:
@@ -243,8 +174,8 @@ async def test_market_time_goes_on_while_nothing_is_traded(autojump_clock: trio.
 async def test_market_time_goes_on_over_frames_that_are_no_trades(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    frames = [*some(1), *[b'{"result":null,"id":7}'] * 20]
-    bench = Bench(FakeExchange(frames, sizes=lambda: 1, pause=lambda: 15.0, hold=trio.Event()))
+    frames = [*some(1), *[b'{"result":null,"id":7}'] * 30]
+    bench = Bench(FakeExchange(frames, sizes=lambda: 1, pause=lambda: 9.0, hold=trio.Event()))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.run)
         await trio.sleep(200)
@@ -331,14 +262,28 @@ async def test_another_execution_than_of_the_market_is_rejected_and_leaves_no_ga
     assert 6 not in ids(bench.batches())
 
 
-async def test_refused_subscriptions_are_remembered_but_not_without_end() -> None:
-    refusals = [b'{"code":2,"msg":"no such stream","id":%d}' % number for number in range(300)]
-    bench = Bench(FakeExchange(refusals), playback=True)
+async def test_a_refused_request_is_remembered_by_its_streams_and_no_longer_than_its_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    refusal = b'{"code":2,"msg":"no such stream","id":%d}'
+    # The greeting answers request 1 for both streams; then one of them is renewed and refused.
+    exchange = FakeExchange([refusal % 3, *some(1)], sizes=lambda: 1, hold=trio.Event(), hold_at=0)
+    bench = Bench(exchange, playback=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.run)
+        await until(lambda: bench.memory.state == "connected")
+        bench.memory.renew("ethusdt@trade")
+        await until(lambda: len(exchange.sockets[0].sent) == 2)
+        exchange.frames = [b'{"result":null,"id":2}', *exchange.frames]
+        assert exchange.hold is not None
+        exchange.hold.set()
+    assert exchange.sockets[0].sent[1:] == [
+        '{"method":"UNSUBSCRIBE","params":["ethusdt@trade"],"id":2}',
+        '{"method":"SUBSCRIBE","params":["ethusdt@trade"],"id":3}',
+    ]
+    assert bench.memory.refused == {"ethusdt@trade": "no such stream"}
+    bench.exchange.frames = [*exchange.frames, *some(1, 2)]
     await bench.run()
-    assert len(bench.memory.refused) == 100
-    assert bench.memory.refused["0"] == "no such stream"
-    bench.exchange.frames = [*refusals, *some(1)]
-    await bench.run()  # the new connection was refused nothing
     assert bench.memory.refused == {}
 
 
@@ -348,21 +293,32 @@ class Chatty:
 
     heartbeat: Heartbeat | None = None
     answers: list[object] = attrs.field(factory=list)
+    heard: dict[str, int] = attrs.field(factory=dict)
 
-    def subscribe(self, streams: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        return iter(())
+    def subscribe(self, streams: list[str]) -> list[tuple[str, str]]:
+        return [("1", "subscribe")]
 
     def receive(self, frames: list[bytes], at: int) -> list[object]:
-        return self.answers
+        return [Acknowledged("1"), *self.answers]
 
 
 async def test_a_heartbeat_is_sent_at_its_interval(autojump_clock: trio.testing.MockClock) -> None:
     codec = Chatty(Heartbeat(lambda: "ping", 20.0))
-    exchange = FakeExchange([], hold=trio.Event())
+    exchange = FakeExchange(some(100), sizes=lambda: 1, pause=lambda: 8.0)
     bench = Bench(exchange, make_codec=lambda: codec)
     with trio.move_on_after(70):
         await bench.run()
-    assert exchange.sockets[0].sent == ["ping"] * 3
+    assert exchange.sockets[0].sent == ["subscribe", *["ping"] * 3]
+
+
+async def test_a_heartbeat_that_nothing_follows_ends_the_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    codec = Chatty(Heartbeat(lambda: "ping", 20.0))
+    bench = Bench(FakeExchange([], hold=trio.Event()), make_codec=lambda: codec)
+    with pytest.raises(ExchangeDisconnected, match="nothing has followed a ping for 10 s"):
+        await bench.run()
+    assert trio.current_time() == pytest.approx(30.0, abs=0.1)
 
 
 async def test_what_cannot_be_sent_any_more_does_not_cost_the_frames_that_have_come(

@@ -5,7 +5,10 @@ from decimal import Decimal
 import pytest
 
 from actors import plan
+from wadm.exchanges.base import Channel
+from wadm.exchanges.registry import EXCHANGES
 from wadm.market import IdKind, Instrument
+from wadm.selected import Selected
 from wadm.settings import ExchangeSettings, Settings
 
 TICKED = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
@@ -15,8 +18,10 @@ LISTING = {TICKED.key: TICKED}
 def test_each_exchange_of_the_settings_gets_its_connections_and_instruments() -> None:
     settings = Settings(
         exchanges={
-            "binance_usdm": ExchangeSettings("wss://futures", ("BTCUSDT", "ETHUSDT")),
-            "bybit": ExchangeSettings("wss://linear", ("BTCUSDT",)),
+            "binance_usdm": ExchangeSettings(
+                "wss://futures", ("BTCUSDT", "ETHUSDT"), streams=("trades", "book", "{symbol}@kline_5m")
+            ),
+            "bybit": ExchangeSettings("wss://linear", ("BTCUSDT",), ("trades",), rest_url="https://linear"),
         }
     )
     made = plan.live(settings, LISTING)
@@ -26,15 +31,48 @@ def test_each_exchange_of_the_settings_gets_its_connections_and_instruments() ->
         "binance_usdm:ETHUSDT": Instrument("binance_usdm", "ETHUSDT"),
         "bybit:BTCUSDT": Instrument("bybit", "BTCUSDT"),
     }
-    futures, linear = made.connections
-    assert futures.name == "connection:binance_usdm#1"
-    assert futures.url.startswith("wss://futures/market/")
-    assert futures.streams == ("btcusdt@aggTrade", "ethusdt@aggTrade")
-    assert futures.keys == ("binance_usdm:BTCUSDT", "binance_usdm:ETHUSDT")
+    market, public, linear = made.connections
+    assert [one.name for one in made.connections] == [
+        "connection:binance_usdm#1", "connection:binance_usdm#2", "connection:bybit#1"
+    ]  # fmt: skip
+    assert market.url.startswith("wss://futures/market/")
+    assert market.streams == (
+        "btcusdt@aggTrade", "btcusdt@kline_5m", "ethusdt@aggTrade", "ethusdt@kline_5m"
+    )  # fmt: skip
+    assert market.keys == ("binance_usdm:BTCUSDT", "binance_usdm:ETHUSDT")
+    assert public.url.startswith("wss://futures/public/")
+    assert [stream.partition("@")[0] for stream in public.streams] == ["btcusdt", "ethusdt"]
+    assert public.keys == ()
     assert linear.url == "wss://linear/v5/public/linear"
     assert linear.streams == ("publicTrade.BTCUSDT",)
     assert made.traded == ["binance_usdm:BTCUSDT", "binance_usdm:ETHUSDT", "bybit:BTCUSDT"]
-    assert set(made.rest) == {"binance_usdm", "bybit"}
+    assert made.rest == {"binance_usdm": "https://fapi.binance.com", "bybit": "https://linear"}
+
+
+@pytest.mark.parametrize("name", sorted(EXCHANGES))
+def test_the_usual_channels_of_an_exchange_are_followed_unless_others_are_named(name: str) -> None:
+    made = plan.live(Settings(exchanges={name: ExchangeSettings("wss://host", ("BTCUSDT",))}), {})
+    exchange = EXCHANGES[name]
+    usual = ("trades", "book", "candles", "ticker", "liquidations")
+    wanted = {exchange.channels[Channel(one)]("BTCUSDT") for one in usual if one in exchange.channels}
+    assert {stream for one in made.connections for stream in one.streams} == wanted
+    assert len(wanted) >= 3
+
+
+def test_patterns_wait_for_the_exchanges_list() -> None:
+    made = plan.live(Settings(exchanges={"binance": ExchangeSettings("wss://host", ("*USDT", "top:20"))}), {})
+    assert (made.connections, made.instruments) == ((), {})
+
+
+def test_what_was_chosen_by_hand_lies_over_the_settings() -> None:
+    settings = Settings(exchanges={"binance": ExchangeSettings("wss://host", ("BTCUSDT", "ETHUSDT"))})
+    selected = {
+        "binance": Selected(frozenset({"SOLUSDT"}), frozenset({"ETHUSDT"})),
+        "bybit": Selected(frozenset({"XRPUSDT"})),
+    }
+    made = plan.live(settings, {}, selected)
+    assert sorted(made.instruments) == ["binance:BTCUSDT", "binance:SOLUSDT", "bybit:XRPUSDT"]
+    assert made.connections[-1].url == "wss://stream.bybit.com/v5/public/linear"
 
 
 def test_no_exchange_means_no_connection() -> None:
@@ -104,3 +142,10 @@ def test_live_it_is_the_source_that_is_subscribed_to() -> None:
         "binance_usdm:BTCUSDT": IdKind.AGG_TRADE,
         "bybit:BTCUSDT": IdKind.TRADE,
     }
+
+
+def test_live_the_other_source_may_be_chosen() -> None:
+    told = ExchangeSettings("wss://host", ("BTCUSDT",), ("trades", "second_trades"), trade_source="agg_trade")
+    made = plan.live(Settings(exchanges={"binance": told}), {})
+    assert made.sources == {"binance:BTCUSDT": IdKind.AGG_TRADE}
+    assert made.connections[0].streams == ("btcusdt@aggTrade", "btcusdt@trade")

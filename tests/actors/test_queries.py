@@ -7,8 +7,9 @@ import pytest
 import trio
 from spine import BITCOIN, CONNECTION, FakeExchange, plan_of, recorded, spine, trade, until
 
-from actors.queries import Queries
+from actors.answers.queries import Queries
 from actors.runtime import open_runtime
+from wadm.answers.registry import QUESTIONS
 from wadm.instants import iso
 from wadm.market import DAY, HOUR, MINUTE
 from wadm.questions import Unavailable
@@ -17,6 +18,7 @@ from wadm.settings import Settings
 #: 2024-08-09T00:00:00Z
 START = 1_723_161_600_000_000
 KEY = BITCOIN.key
+PROFILE, FLOW = QUESTIONS["profile"], QUESTIONS["flow"]
 ASKED = {"exchange": "binance", "symbol": "BTCUSDT"}
 
 
@@ -39,14 +41,14 @@ async def test_a_window_older_than_memory_comes_from_the_stores_and_one_over_bot
         await three_days(tmp_path)
         async with spine(tmp_path) as running:
             queries = Queries(running.runtime)
-            old = await queries.volume_profile(span(START, START + DAY))
+            old = await queries.ask(PROFILE, span(START, START + DAY))
             assert (old["trades"], old["low"], old["high"]) == (24, "100", "123")
-            both = await queries.volume_profile(span(START, START + 4 * DAY))
+            both = await queries.ask(PROFILE, span(START, START + 4 * DAY))
             assert (both["trades"], both["low"], both["high"]) == (73, "100", "172")
             assert _coverage(both)["sources"] == ["live", "store"]
-            new = await queries.volume_profile(span(START + 3 * DAY - HOUR, START + 3 * DAY))
+            new = await queries.ask(PROFILE, span(START + 3 * DAY - HOUR, START + 3 * DAY))
             assert _coverage(new)["sources"] == ["live"]
-            flow = await queries.order_flow(span(START + DAY + HOUR, START + DAY + 2 * HOUR))
+            flow = await queries.ask(FLOW, span(START + DAY + HOUR, START + DAY + 2 * HOUR))
             assert (flow["trades"], flow["cvd"]) == (1, "2")
 
 
@@ -65,10 +67,10 @@ async def test_coverage_begins_where_the_data_does_not_where_the_question_does(t
         await three_days(tmp_path)
         async with spine(tmp_path) as running:
             queries = Queries(running.runtime)
-            answer = await queries.volume_profile(span(START - 30 * DAY, START + DAY))
+            answer = await queries.ask(PROFILE, span(START - 30 * DAY, START + DAY))
             assert _coverage(answer)["start"] == iso(START)
             assert _coverage(answer)["end"] == iso(START + DAY)
-            before = await queries.volume_profile(span(START - 30 * DAY, START - 29 * DAY))
+            before = await queries.ask(PROFILE, span(START - 30 * DAY, START - 29 * DAY))
             assert (before["trades"], _coverage(before)["start"]) == (0, None)
 
 
@@ -84,9 +86,9 @@ async def test_a_gap_of_a_recording_stands_in_the_window_it_lies_in(tmp_path: Pa
         async with spine(tmp_path, FakeExchange(frames, sizes=lambda: 1)) as running:
             await running.complete()
             queries = Queries(running.runtime)
-            with_gap = await queries.volume_profile(span(START, START + 5 * MINUTE))
+            with_gap = await queries.ask(PROFILE, span(START, START + 5 * MINUTE))
             assert [(gap["first"], gap["last"]) for gap in _coverage(with_gap)["gaps"]] == [(3, 3)]
-            without = await queries.volume_profile(span(START, START + 2 * MINUTE))
+            without = await queries.ask(PROFILE, span(START, START + 2 * MINUTE))
             assert _coverage(without)["gaps"] == []
 
 
@@ -125,7 +127,7 @@ async def test_health_says_which_exchange_is_away_and_why(tmp_path: Path) -> Non
 async def test_an_aggregator_that_does_not_answer_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.queries.DEADLINE", 0.05)
+    monkeypatch.setattr("actors.answers.material.DEADLINE", 0.05)
     async with open_runtime(Settings(), plan_of(), tmp_path) as runtime:
         with pytest.raises(Unavailable, match=r"^binance:BTCUSDT is not available: "):
-            await Queries(runtime).volume_profile({**ASKED, "timeframe": "1m"})
+            await Queries(runtime).ask(PROFILE, {**ASKED, "timeframe": "1m"})

@@ -53,8 +53,8 @@ async def test_after_a_sigkill_the_bars_are_those_of_the_journals_trades(tmp_pat
             for key, wanted in expected.items():
                 assert len(set(kept[key])) == counts[key]
                 answer = await alone.everything(key)
-                assert answer.bar.buy_trades + answer.bar.sell_trades == counts[key]
-                assert answer.bar.rows == alone.merged(wanted).rows
+                assert answer.bars[""].buy_trades + answer.bars[""].sell_trades == counts[key]
+                assert answer.bars[""].rows == alone.merged(wanted).rows
                 assert runtime.symbols[key].last_trade_at is not None
             # What an earlier start of the daemon counted is not counted again.
             assert runtime.ledger.total().received == 0
@@ -74,7 +74,7 @@ async def test_after_a_sigkill_the_bars_are_those_of_the_journals_trades(tmp_pat
                 before = await again.everything(key)
                 assert again.root.kill(f"aggregators/aggregator:{key}")
                 after = await again.everything(key)
-                assert after.bar == before.bar
+                assert after.bars == before.bars
             assert again.balanced()
 
 
@@ -146,7 +146,7 @@ async def test_a_kill_during_the_rebuild_starts_it_again(tmp_path: Path, kills: 
                 await trio.sleep(0.001)
             for key, wanted in folded(frames).items():
                 answer = await second.everything(key)
-                assert answer.bar.rows == second.merged(wanted).rows
+                assert answer.bars[""].rows == second.merged(wanted).rows
                 assert not answer.warming
 
 

@@ -103,7 +103,7 @@ async def test_an_open_bar_keeps_the_trades_it_would_be_rebuilt_from(
                 await until(lambda: kept(runtime) is None)
             # What it made of them is there, in memory and after a rebuild without them.
             assert running.root.kill(f"aggregators/aggregator:{KEY}")
-            assert (await running.everything(KEY)).bar.buy_trades == 1
+            assert (await running.everything(KEY)).bars[""].buy_trades == 1
 
 
 async def test_what_is_within_its_retention_stays(tmp_path: Path, looks: list[int]) -> None:
@@ -133,4 +133,4 @@ async def test_after_a_start_the_trades_of_a_bar_that_never_closed_stay_until_it
                 await leaves_it(looks)
                 await pass_time(again, START + 2 * MINUTE)
                 await until(lambda: kept(runtime) is None)
-            assert (await again.everything(KEY)).bar.buy_trades == 1
+            assert (await again.everything(KEY)).bars[""].buy_trades == 1

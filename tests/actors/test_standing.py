@@ -7,9 +7,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from actors.gaps.standing import stand
 from actors.memory import SymbolMemory
 from actors.messages import Entry, GapRecord, TradeBatch
-from actors.standing import stand
 from actors.storage.engines import embedded_url
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal

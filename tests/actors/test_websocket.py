@@ -2,6 +2,7 @@
 
 import errno
 import math
+import re
 import socket
 import ssl
 import time
@@ -14,7 +15,9 @@ import trio_websocket
 import trustme
 from websocket_wire import closing, frame, read_request, response
 
-from actors.websocket import ConnectFailed, ConnectionLost, open_websocket
+from actors.connections.dial import Address, explain_handshake
+from actors.connections.tap import HandshakeCutError
+from actors.connections.websocket import ConnectFailed, ConnectionLost, open_websocket
 
 AUTHORITY = trustme.CA()
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
@@ -295,3 +298,17 @@ async def test_a_send_that_is_cut_short_ends_the_connection(nursery: trio.Nurser
                 sending.cancel_scope.cancel()
             with pytest.raises(ConnectionLost):
                 await websocket.send("after the half")
+
+
+@pytest.mark.parametrize(
+    ("host", "what_to_do"),
+    [
+        ("stream.bybit.com", r"use a proxy \(network.proxy\)$"),
+        ("stream.binance.com", r"use a proxy \(network.proxy\) or wss://data-stream.binance.vision "),
+    ],
+)
+def test_where_an_exchange_does_not_serve_it_is_said_what_to_do(host: str, what_to_do: str) -> None:
+    refused = HandshakeCutError("HTTP/1.1 451 Unavailable For Legal Reasons\r\n\r\n")
+    said = explain_handshake(Address(host, 443, secure=True, target="/ws"), refused)
+    assert said.status == 451
+    assert re.search(r"HTTP 451 \(.*\): the exchange does not serve this location: " + what_to_do, str(said))

@@ -25,7 +25,7 @@ from websocket_wire import (
     tapped,
 )
 
-from actors.websocket import ConnectionLost
+from actors.connections.websocket import ConnectionLost
 
 #: Every kind of frame that a server may send, with lengths around the borders of the header's forms.
 CONVERSATION = b"".join(

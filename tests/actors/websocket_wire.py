@@ -13,8 +13,8 @@ import trio.testing
 import trio_websocket
 
 from actors.background import background
-from actors.dial import Address
-from actors.websocket import ConnectionLost, WebSocket
+from actors.connections.dial import Address
+from actors.connections.websocket import ConnectionLost, WebSocket
 
 ADDRESS = Address("exchange.test", 80, secure=False, target="/ws")
 MAX_MESSAGE_SIZE = 2_000

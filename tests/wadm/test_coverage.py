@@ -1,10 +1,11 @@
 """Gaps: open until every id in them has come."""
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wadm.coverage import Coverage, Gaps, KnownGap
+from wadm.coverage import Coverage, Gaps, KnownGap, SuspectedGap
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.market import MINUTE, SECOND, IdKind
@@ -83,18 +84,9 @@ def test_ids_that_are_given_up_stay_known_with_the_reason(first: int, length: in
     assert sorted(ids([one for one in gaps.open if one.id_kind is IdKind.TRADE])) == sorted(missing - asked)
 
 
-def test_gaps_are_found_by_when_they_were_noticed() -> None:
-    gaps = Gaps(
-        [
-            KnownGap(gap(*one, at=at))
-            for one, at in (((1, 1), MINUTE - 1), ((3, 3), MINUTE), ((5, 5), 2 * MINUTE))
-        ]
-    )
-    assert [one.gap.first for one in gaps.between(MINUTE, 2 * MINUTE)] == [3]
-
-
 def test_a_gap_in_an_answer() -> None:
     assert KnownGap(gap(10, 19, at=SECOND)).answer() == {
+        "kind": "known",
         "exchange": "binance",
         "symbol": "BTCUSDT",
         "id_kind": "trade",
@@ -104,6 +96,40 @@ def test_a_gap_in_an_answer() -> None:
         "noticed": "1970-01-01T00:00:01Z",
         "state": "open",
     }
+
+
+def test_a_suspected_gap_in_an_answer() -> None:
+    suspected = SuspectedGap("bybit", "BTCUSDT", SECOND, 3 * SECOND)
+    assert KnownGap(suspected, "open", "the connection ended").answer() == {
+        "kind": "suspected",
+        "exchange": "bybit",
+        "symbol": "BTCUSDT",
+        "from": "1970-01-01T00:00:01Z",
+        "to": "1970-01-01T00:00:03Z",
+        "state": "open",
+        "reason": "the connection ended",
+    }
+
+
+def test_of_a_suspicion_what_was_covered_is_gone_and_what_was_not_stays() -> None:
+    suspected = SuspectedGap("bybit", "BTCUSDT", 100, 200)
+    gaps = Gaps([KnownGap(gap(100, 200)), KnownGap(suspected, "open", "the connection ended")])
+    assert gaps.covered(150, 300) == [attrs.evolve(suspected, first=150)]
+    lost = gaps.not_covered(0, 149, "no older trades")
+    assert lost == [
+        KnownGap(attrs.evolve(suspected, last=149), "unfillable", "the connection ended; no older trades")
+    ]
+    assert gaps.suspected == lost
+    # Times are no ids, and the other way round.
+    assert gaps.open == [gap(100, 200)]
+    assert gaps.filled(filled(100, 200)) == [gap(100, 200)]
+    assert gaps.suspected == lost
+
+
+def test_what_was_given_up_lies_where_the_trade_behind_it_lies() -> None:
+    gaps = Gaps([KnownGap(gap(3, 9, at=500))])
+    assert gaps.given_up(IdKind.TRADE, Missing(3, 5), "gone", 100) == [gap(3, 5, at=100)]
+    assert gaps.given_up(IdKind.TRADE, Missing(6, 9), "gone") == [gap(6, 9, at=500)]
 
 
 def test_a_gap_that_was_filled_says_so() -> None:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wadm.analytics.profile import ValueAreaMethod
-from wadm.market import MINUTE, Instrument
+from wadm.answers.asking import WINDOW, read
+from wadm.answers.registry import QUESTIONS
+from wadm.market import Instrument
 from wadm.questions import (
-    PARAMETERS,
     ConflictingParameters,
     MissingParameter,
     QuestionError,
@@ -18,10 +19,12 @@ from wadm.questions import (
     UnknownParameter,
     UnknownSymbol,
     find_instrument,
-    read_window,
 )
+from wadm.sessions import EXPECTED
 
 D = Decimal
+PROFILE = QUESTIONS["profile"]
+PARAMETERS = (*WINDOW, *(parameter.name for parameter in PROFILE.parameters))
 INSTRUMENTS = {
     instrument.key: instrument
     for instrument in (
@@ -34,11 +37,11 @@ INSTRUMENTS = {
 }
 GOOD = {"exchange": "binance", "symbol": "BTCUSDT", "timeframe": "1m"}
 SYMBOLS = "one of BTCUSDT, ETHUSDT, NEWUSDT, PEPEUSDT"
-FRAMES = "one of 1m, 5m, 15m, 1h, 4h, 1d"
-TIME = "an ISO 8601 time on a whole minute, such as 2024-08-08T23:55:00Z"
+FRAMES = "one of 1m, 5m, 15m, 1h, 4h, 1d, session"
+TIME = "an ISO 8601 time, such as 2024-08-08T23:55:00Z"
 SHARE = "a share of the volume above 0 and up to 1, such as 0.7"
-ROWS = "a positive multiple of the symbol's tick, such as 10"
-NAMES = "one of exchange, symbol, timeframe, start, end, row_size, value_area, method"
+ROWS = "a positive multiple of the symbol's tick, such as 10, or auto"
+NAMES = "one of exchange, symbol, timeframe, session, start, end, row_size, value_area, method"
 NINES = "9" * 200
 
 #: what is changed in a good question ("" takes the parameter away): the kind of refusal and its sentence
@@ -83,11 +86,8 @@ REFUSED: list[tuple[Change, type[QuestionError], str]] = [
     ({"timeframe": None, "end": "2024-08-08"}, MissingParameter, f"start is missing; expected {TIME}."),
     ({"timeframe": None, "start": "x", "end": "y"}, QuestionError, f"start is 'x'; expected {TIME}."),
     ({"timeframe": None, "start": "2024-08-08", "end": ""}, QuestionError, f"end is ''; expected {TIME}."),
-    (
-        {"timeframe": None, "start": "2024-08-08T00:00:30Z", "end": "2024-08-09"},
-        QuestionError,
-        f"start is '2024-08-08T00:00:30Z'; expected {TIME}.",
-    ),
+    ({"session": "17:00"}, QuestionError, f"session is '17:00'; expected {EXPECTED}."),
+    ({"session": "17:00@Mars/Base"}, QuestionError, f"session is '17:00@Mars/Base'; expected {EXPECTED}."),
     (
         {"timeframe": None, "start": "9999-12-31T23:59:00-23:59", "end": "2024-08-09"},
         QuestionError,
@@ -130,8 +130,8 @@ REFUSED: list[tuple[Change, type[QuestionError], str]] = [
         ({"value_area": share}, QuestionError, f"value_area is '{share}'; expected {SHARE}.")
         for share in ("0", "-0.1", "1.000000000000000001", "70", "70%", "", "Infinity")
     ),
-    ({"method": "cbot"}, QuestionError, "method is 'cbot'; expected one of pair, single_row."),
-    ({"method": ""}, QuestionError, "method is ''; expected one of pair, single_row."),
+    ({"method": "cbot"}, QuestionError, "method is 'cbot'; expected pair or single_row."),
+    ({"method": ""}, QuestionError, "method is ''; expected pair or single_row."),
     (
         {"rowsize": "1"},
         UnknownParameter,
@@ -158,7 +158,7 @@ def test_a_wrong_question_is_refused_with_its_sentence(
     change: Change, kind: type[QuestionError], sentence: str
 ) -> None:
     with pytest.raises(QuestionError) as caught:
-        read_window(changed(change), INSTRUMENTS)
+        read(PROFILE, changed(change), INSTRUMENTS)
     assert str(caught.value) == sentence
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.code) == STATUS[kind]
@@ -173,18 +173,19 @@ def test_every_parameter_has_a_wrong_value_in_the_table() -> None:
 def test_a_row_size_beyond_decimals_own_precision_is_read(tick: Decimal | None) -> None:
     instruments = {"a:B": Instrument("a", "B", tick)}
     asked = {"exchange": "a", "symbol": "B", "timeframe": "1d", "row_size": "9" * 60}
-    assert read_window(asked, instruments).row_size == D("9" * 60)
+    assert read(PROFILE, asked, instruments).values["row_size"] == D("9" * 60)
 
 
 def test_what_is_not_given_has_its_default() -> None:
-    window = read_window(GOOD, INSTRUMENTS)
+    window = read(PROFILE, GOOD, INSTRUMENTS)
     assert window.instrument is INSTRUMENTS["binance:BTCUSDT"]
     assert (window.timeframe, window.start, window.end) == ("1m", None, None)
-    assert (window.row_size, window.value_area, window.method) == (None, D("0.7"), ValueAreaMethod.PAIR)
+    assert window.values == {"row_size": None, "value_area": D("0.7"), "method": ValueAreaMethod.PAIR}
 
 
 def test_what_is_given_is_read_exactly() -> None:
-    window = read_window(
+    window = read(
+        PROFILE,
         {
             "exchange": "bybit",
             "symbol": "btcusdt",
@@ -198,16 +199,20 @@ def test_what_is_given_is_read_exactly() -> None:
     )
     assert window.instrument is INSTRUMENTS["bybit:BTCUSDT"]
     assert (window.start, window.end) == (1_723_161_300_000_000, 1_723_161_600_000_000)
-    assert (window.row_size, window.value_area) == (D("2.5"), D("0.68"))
-    assert window.method is ValueAreaMethod.SINGLE_ROW
+    assert window.values == {
+        "row_size": D("2.5"), "value_area": D("0.68"), "method": ValueAreaMethod.SINGLE_ROW
+    }  # fmt: skip
 
 
 def test_no_window_means_everything_only_where_that_is_allowed() -> None:
-    window = read_window({"exchange": "bybit", "symbol": "BTCUSDT"}, INSTRUMENTS, everything=True)
+    window = read(PROFILE, {"exchange": "bybit", "symbol": "BTCUSDT"}, INSTRUMENTS, everything=True)
     assert (window.timeframe, window.start, window.end) == (None, None, None)
     with pytest.raises(MissingParameter, match=r"^end is missing"):
-        read_window(
-            {"exchange": "bybit", "symbol": "BTCUSDT", "start": "2024-08-08"}, INSTRUMENTS, everything=True
+        read(
+            PROFILE,
+            {"exchange": "bybit", "symbol": "BTCUSDT", "start": "2024-08-08"},
+            INSTRUMENTS,
+            everything=True,
         )
 
 
@@ -246,11 +251,11 @@ def test_whatever_is_asked_is_read_or_refused_in_a_sentence(
     given_text: dict[str, str], everything: bool
 ) -> None:
     try:
-        window = read_window(given_text, INSTRUMENTS, everything=everything)
+        window = read(PROFILE, given_text, INSTRUMENTS, everything=everything)
     except QuestionError as error:
         sentence = str(error)
     else:
         sentence = "."
-        assert window.start is None or window.end is None or window.end - window.start >= MINUTE
+        assert window.start is None or window.end is None or window.end > window.start
     assert sentence.endswith(".")
     assert len(sentence) < 400

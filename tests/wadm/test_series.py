@@ -232,7 +232,55 @@ def test_a_day_is_merged_from_hours(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("wadm.bar.decode", counted)
     assert series.merged(0, DAY).buy_volume == 1440
-    assert len(read) == 24
+    assert len(read) == 1  # asked for again, it is there as it was
+    assert series.merged(HOUR, DAY).buy_volume == 1380
+    assert len(read) == 1 + 23
+
+
+def test_a_day_that_grows_is_not_merged_from_its_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = BarSeries()
+    for minute in range(23 * 60):
+        series.fold(run_of([trade(minute * MINUTE_MS, minute)]))
+    series.advance(23 * HOUR + SECOND)
+    read: list[bytes] = []
+
+    def counted(data: bytes) -> Bar:
+        read.append(data)
+        return decode(data)
+
+    monkeypatch.setattr("wadm.bar.decode", counted)
+    for minute in range(23 * 60, 24 * 60 + 10):
+        series.fold(run_of([trade(minute * MINUTE_MS, minute)]))
+        series.advance((minute + 1) * MINUTE + 2 * SECOND)
+        assert series.merged(0, DAY + HOUR).buy_volume == minute + 1
+    # 70 questions: the first goes through all, an hour's end through an hour, the others through a few bars.
+    assert len(read) < (23 * 60 + 23) + 2 * (60 + 2) + 70 * (2 + 10)
+
+
+@given(st.data())
+def test_what_is_remembered_of_merges_is_right_whatever_is_asked_and_put(data: st.DataObject) -> None:
+    """Windows are asked for again and again while bars are added, revised and let go."""
+    closed, volumes = ClosedBars(keep=5 * HOUR), dict[int, int]()
+    minutes = st.integers(0, 500) | st.sampled_from([0, 5, 55, 60, 65, 120, 125, 180, 300, 360, 420])
+    for number in range(data.draw(st.integers(1, 60))):
+        if data.draw(st.booleans()):
+            first = data.draw(minutes)
+            for minute in range(first, first + data.draw(st.sampled_from([1, 1, 7, 60, 130]))):
+                closed.put(bar_of([trade(minute * MINUTE_MS, number, quantity=str(number + 1))], minute))
+                volumes[minute] = number + 1
+                newest = max(volumes)
+                volumes = {at: held for at, held in volumes.items() if at >= newest - 300}
+        start, end = sorted((data.draw(minutes), data.draw(minutes)))
+        for _ in range(2):
+            merged = closed.merged(start * MINUTE, end * MINUTE)
+            assert merged.buy_volume == sum(held for at, held in volumes.items() if start <= at < end)
+            assert (merged.start, merged.end) == (start * MINUTE, end * MINUTE)
+
+
+def bar_of(trades: Sequence[Trade], minute: int) -> Bar:
+    bar = Bar(minute * MINUTE, (minute + 1) * MINUTE)
+    bar.fold(run_of(trades))
+    return bar
 
 
 def test_a_window_of_ten_thousand_years_costs_no_more_than_the_bars_there_are() -> None:

@@ -11,15 +11,20 @@ from wadm.settings import (
     ExchangeSettings,
     Settings,
     SettingsError,
+    following_only,
     from_environment,
     overlay,
     read_settings,
 )
 
 KNOWN = ["binance", "bybit"]
-SECTIONS = "one of http, storage, memory, log, exchanges"
+SECTIONS = "one of http, storage, memory, log, network, exchanges"
 ADDRESS = "an address such as wss://host or ws://host:port, without a path"
 MAPPING = "cannot be read; expected a mapping of names to values"
+KEYS = "url, symbols, streams, trade_source, rest_url"
+REST = "an address such as https://host or http://host:port, without a path"
+CHOICE = "a symbol (BTCUSDT), a pattern (*USDT), or the first by turnover (top:20, top:20:*USDC)"
+PROXY = "an address such as http://host:port, socks5://host:port or socks5h://user:password@host"
 LIST = "a list, such as [BTCUSDT, ETHUSDT]"
 
 
@@ -40,7 +45,7 @@ REFUSED: list[tuple[dict[Any, Any], list[str]]] = [
         {"http": {"prt": 1}},
         ["http.prt is not a setting; expected one of host, port (did you mean port?)"],
     ),
-    (binance(key=1), ["exchanges.binance.key is not a setting; expected one of url, symbols"]),
+    (binance(key=1), ["exchanges.binance.key is not a setting; expected one of " + KEYS]),
     ({"exchanges": {"binanc": binance()["exchanges"]["binance"]}}, [
         "exchanges.binanc is not known; expected one of binance, bybit"
     ]),
@@ -92,6 +97,30 @@ REFUSED: list[tuple[dict[Any, Any], list[str]]] = [
     (binance(symbols="BTCUSDT"), [f"exchanges.binance.symbols is 'BTCUSDT'; expected {LIST}"]),
     (binance(symbols=None), [f"exchanges.binance.symbols is None; expected {LIST}"]),
     (binance(symbols=["BTCUSDT", 5]), ["exchanges.binance.symbols is 5; expected text"]),
+    (binance(symbols=["BTC/USDT"]), [f"exchanges.binance.symbols is 'BTC/USDT'; expected {CHOICE}"]),
+    (binance(symbols=["top:0"]), [f"exchanges.binance.symbols is 'TOP:0'; expected {CHOICE}"]),
+    (binance(symbols=["X" * 41]), [f"exchanges.binance.symbols is '{'X' * 41}'; expected {CHOICE}"]),
+    # streams
+    (binance(streams="trades"), [f"exchanges.binance.streams is 'trades'; expected {LIST}"]),
+    (binance(streams=[]), ["exchanges.binance.streams is []; expected at least one channel or stream"]),
+    (binance(trade_source="trades"), [
+        "exchanges.binance.trade_source is 'trades'; expected one of trade, agg_trade"
+    ]),
+    # other addresses
+    *(
+        (binance(rest_url=url), [f"exchanges.binance.rest_url is {url!r}; expected {REST}"])
+        for url in ("wss://host", "https://host/api", "host")
+    ),
+    *(
+        ({"network": {"proxy": url}}, [f"network.proxy is {shown!r}; expected {PROXY}"])
+        for url, shown in (
+            ("host:8080", "host:8080"),
+            ("ftp://host", "ftp://host"),
+            ("socks4://me:secret@host", "socks4://…@host"),
+            ("me:secret@host", "…@host"),
+            ("http://me:sec@ret@host:x", "http://…@host:x"),
+        )
+    ),
     # several at once
     ({"http": {"port": "x"}, "memory": {"hours": 0}}, [
         "http.port is 'x'; expected a whole number",
@@ -139,6 +168,62 @@ def test_every_bound_itself_is_allowed() -> None:
         assert settings.memory.grace_ms == raw["memory"]["grace_ms"]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "entry"),
+    [
+        ("binance", "liquidations"),
+        ("binance", "trade"),
+        ("bybit", "second_trades"),
+        ("bybit", "orderbook.50"),
+    ],
+)
+def test_a_stream_the_exchange_lacks_is_refused_with_what_it_has(exchange: str, entry: str) -> None:
+    raw = {"exchanges": {exchange: {"url": "wss://host", "symbols": [], "streams": ["trades", entry]}}}
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(raw, KNOWN)
+    (problem,) = refusal.value.problems
+    assert problem.startswith(f"exchanges.{exchange}.streams is {entry!r}; expected one of book, candles, ")
+    assert "a stream's name with {symbol} in it" in problem
+
+
+def test_streams_may_be_channels_and_the_exchanges_own() -> None:
+    streams = ["trades", "second_trades", "{symbol}@depth20@100ms"]
+    told = read_settings(binance(streams=streams, rest_url="http://rest/"), KNOWN).exchanges["binance"]
+    assert (told.streams, told.rest_url) == (tuple(streams), "http://rest")
+
+
+def test_names_and_patterns_are_told_apart() -> None:
+    symbols = ["btcusdt", "*usdt", "top:20", "top:5:*usdc", "BTC[A-F]*"]
+    told = read_settings(binance(symbols=symbols), KNOWN).exchanges["binance"]
+    assert told.names == ("BTCUSDT",)
+    assert told.patterns == ("*USDT", "TOP:20", "TOP:5:*USDC", "BTC[A-F]*")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host", "https://host:8080/", "socks5://[::1]:1080", "socks5h://me:secret@host:1"]
+)
+def test_a_proxy_is_an_address_and_its_password_is_never_shown(url: str) -> None:
+    settings = read_settings({"network": {"proxy": url}}, KNOWN)
+    assert settings.network.proxy == url
+    assert "secret" not in repr(settings)
+
+
+def test_only_symbols_and_streams_are_taken_over_while_it_runs() -> None:
+    now = read_settings({**binance(), "http": {"port": 1}}, KNOWN)
+    bybit = {"url": "wss://bybit", "symbols": ["ETHUSDT"]}
+    changed = binance(url="wss://other", symbols=["ETHUSDT"], streams=["trades"], trade_source="agg_trade")
+    wanted = read_settings(
+        {"exchanges": {**changed["exchanges"], "bybit": bybit}, "http": {"port": 2}}, KNOWN
+    )
+    taken, waits = following_only(now, wanted)
+    assert taken.http.port == 1
+    assert taken.exchanges == {
+        "binance": ExchangeSettings("wss://host", ("ETHUSDT",), ("trades",)),
+        "bybit": ExchangeSettings("wss://bybit", ("ETHUSDT",)),
+    }
+    assert waits == ["http.port", "exchanges.binance.url", "exchanges.binance.trade_source"]
+
+
 def test_symbols_are_put_in_capitals_and_named_once() -> None:
     settings = read_settings(binance(symbols=["btcusdt", "ETHUSDT", "BTCUSDT"]), KNOWN)
     assert settings.exchanges == {"binance": ExchangeSettings("wss://host", ("BTCUSDT", "ETHUSDT"))}
@@ -161,7 +246,7 @@ def test_every_environment_variable_stands_for_a_setting_there_is() -> None:
         "raw_retention_minutes": "10",
         "grace_ms": "1",
     }
-    texts = {"host": "::1", "data_dir": "here", "level": "debug", "format": "json"}
+    texts = {"host": "::1", "data_dir": "here", "level": "debug", "format": "json", "proxy": "http://proxy"}
     environment = {name: (values | texts)[key] for name, (_, key) in ENVIRONMENT.items()}
     settings = read_settings(from_environment(environment), KNOWN)
     for section, key in ENVIRONMENT.values():

@@ -12,8 +12,10 @@ from hypothesis import given
 from oracle import Trade
 
 from wadm import views
-from wadm.analytics.order_flow import order_flow
-from wadm.analytics.profile import ValueAreaMethod, profile
+from wadm.analytics.profile import profile
+from wadm.answers.asking import read, respond
+from wadm.answers.question import Material, Span
+from wadm.answers.registry import QUESTIONS
 from wadm.bar import Bar
 from wadm.coverage import Coverage, KnownGap
 from wadm.exchanges.base import Gap
@@ -29,13 +31,13 @@ PLAIN = re.compile(r"0|-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 #: Text that is not a number.
 WORDS = {
     "exchange", "symbol", "timeframe", "start", "end", "algorithm", "method", "volume_unit", "delta_path",
-    "cvd_since", "state", "completeness", "sources", "id_kind", "noticed", "profile_sha256",
+    "cvd_since", "state", "completeness", "sources", "id_kind", "noticed", "profile_sha256", "kind", "cvd_path",
 }  # fmt: skip
 COUNTS = {
     "trades", "buy_trades", "sell_trades", "count", "first", "last", "missing", "epoch",
     "first_trade_id", "last_trade_id",
 }  # fmt: skip
-FLAGS = {"warming"}
+FLAGS = {"warming", "partial"}
 
 
 def leaves(answer: object, name: str = "") -> Iterator[tuple[str, object]]:
@@ -61,6 +63,15 @@ def assert_plain(answer: dict[str, object]) -> None:
             assert type(value) is str or value is None
         else:
             assert value is None or (type(value) is str and PLAIN.fullmatch(value)), f"{name} is {value!r}"
+
+
+def answer_of(name: str, instrument: Instrument, bar: Bar, **given: str) -> dict[str, object]:
+    """Answer a question about one bar, whose session is the bar itself."""
+    question, named = QUESTIONS[name], {"exchange": instrument.exchange, "symbol": instrument.symbol}
+    asked = read(question, {**named, "timeframe": "1m", **given}, {instrument.key: instrument})
+    span = Span("1m", asked.session, bar.start, bar.end, bar.end)
+    merged = dict.fromkeys(question.needs(span, asked.values).merged, bar)
+    return respond(asked, Material(instrument, span, bar, COVERAGE, merged=merged))
 
 
 def optional(number: Decimal | None) -> str | None:
@@ -97,8 +108,7 @@ def test_a_summary_is_the_oracles_to_the_letter(trades: list[Trade]) -> None:
 @given(trade_lists())
 def test_a_profiles_answer_is_plain_and_its_rows_are_the_oracles(trades: list[Trade]) -> None:
     bar = bar_of(trades)
-    made = profile(bar, D("0.250"), D("0.680"), ValueAreaMethod.SINGLE_ROW)
-    answer = views.profile_answer(BTC, "1m", bar, made, COVERAGE)
+    answer = answer_of("profile", BTC, bar, row_size="0.250", value_area="0.680", method="single_row")
     assert_plain(answer)
     assert answer["rows"] == [
         {
@@ -106,6 +116,7 @@ def test_a_profiles_answer_is_plain_and_its_rows_are_the_oracles(trades: list[Tr
             "volume": oracle.plain(buy + sell),
             "buy": oracle.plain(buy),
             "sell": oracle.plain(sell),
+            "delta": oracle.plain(buy - sell),
             "count": count,
         }
         for row, buy, sell, count in oracle.traded_rows(trades, D("0.25"))
@@ -119,7 +130,7 @@ def test_a_profiles_answer_is_plain_and_its_rows_are_the_oracles(trades: list[Tr
 @given(ANY)
 def test_an_order_flow_answer_is_plain_and_the_oracles(trades: list[Trade]) -> None:
     bar = bar_of(trades)
-    answer = views.order_flow_answer(BTC, None, bar, order_flow(bar, bar), COVERAGE)
+    answer = answer_of("flow", BTC, bar)
     assert_plain(answer)
     expected = oracle.flow(trades)
     for name in ("volume", "delta", "delta_high", "delta_low"):
@@ -134,7 +145,7 @@ def test_no_tick_brings_an_exponent_into_an_answer(tick: Decimal | None) -> None
     bar = bar_of([Trade(1, 1, D("0.00001230"), D("1E+5"), buy=True)])
     instrument = Instrument("binance", "PEPEUSDT", tick)
     made = profile(bar, views.default_row_size(instrument, bar))
-    assert_plain(views.profile_answer(instrument, "1m", bar, made, COVERAGE))
+    assert_plain(answer_of("profile", instrument, bar))
     assert_plain(views.summary(bar, made))
 
 
@@ -149,8 +160,8 @@ def test_the_row_size_is_the_tick_else_the_finest_step_seen() -> None:
 def test_rows_asked_for_by_number_are_there_without_trades_too() -> None:
     bar = bar_of([Trade(1, 1, D(5), D(2), buy=True, count=4)])
     assert views.rows(profile(bar, D(1)), [4, 5]) == [
-        {"price": "4", "volume": "0", "buy": "0", "sell": "0", "count": 0},
-        {"price": "5", "volume": "2", "buy": "2", "sell": "0", "count": 4},
+        {"price": "4", "volume": "0", "buy": "0", "sell": "0", "delta": "0", "count": 0},
+        {"price": "5", "volume": "2", "buy": "2", "sell": "0", "delta": "2", "count": 4},
     ]
 
 
@@ -161,11 +172,13 @@ def test_ids_that_are_names_are_named() -> None:
     assert (answer["first_trade_id"], answer["last_trade_id"]) == ("f0e1", "f0e1")
 
 
-def test_the_heading_names_window_and_symbol() -> None:
-    assert views.heading(BTC, "1m", 0, MINUTE) == {
-        "exchange": "binance",
-        "symbol": "BTCUSDT",
-        "timeframe": "1m",
-        "start": "1970-01-01T00:00:00Z",
-        "end": "1970-01-01T00:01:00Z",
-    }
+def test_an_answer_begins_with_whose_and_when_it_is() -> None:
+    answer = answer_of("profile", BTC, Bar(0, MINUTE))
+    assert list(answer.items())[:5] == [
+        ("exchange", "binance"),
+        ("symbol", "BTCUSDT"),
+        ("timeframe", "1m"),
+        ("start", "1970-01-01T00:00:00Z"),
+        ("end", "1970-01-01T00:01:00Z"),
+    ]
+    assert answer["parameters"] == {"row_size": None, "value_area": "0.7", "method": "pair"}

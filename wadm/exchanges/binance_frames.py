@@ -1,14 +1,16 @@
 """The frames Binance sends, as far as they are read: spot and futures write them alike.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
-https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Aggregate-Trade-Streams
-Decoding is strict: a whole number must be written as one, a price as a string.
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+Decoding is strict: a whole number must be written as one, a price as a string. Times are in ms.
 """
 
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+
+from wadm.exchanges.levels import Written
 
 _NAMES = {
     "event": "e",
@@ -19,6 +21,14 @@ _NAMES = {
     "buyer_is_maker": "m",
     "execution": "X",
 }
+
+T = TypeVar("T")
+
+
+class Wrapped(msgspec.Struct, Generic[T], gc=False):
+    """What ``/stream`` wraps a stream's data in, beside the stream's name."""
+
+    data: T
 
 
 class Trade(msgspec.Struct, rename={"id": "t", **_NAMES}, gc=False):
@@ -49,16 +59,62 @@ class Aggregate(msgspec.Struct, rename={"id": "a", "first": "f", "last": "l", **
     execution: str = "MARKET"
 
 
-class TradeFrame(msgspec.Struct, gc=False):
-    """A trade in the wrapping of ``/stream``."""
+class Depth(
+    msgspec.Struct,
+    rename={
+        "event": "e",
+        "symbol": "s",
+        "first": "U",
+        "last": "u",
+        "bids": "b",
+        "asks": "a",
+        "sent": "E",
+        "previous": "pu",
+        "time": "T",
+    },
+    gc=False,
+):
+    """Levels that changed, or (futures) the best ones. The futures send ``previous`` and ``time`` as well."""
 
-    data: Trade
+    event: Literal["depthUpdate"]
+    symbol: str
+    first: int
+    last: int
+    bids: list[Written]
+    asks: list[Written]
+    sent: int
+    previous: int | None = None
+    time: int | None = None
 
 
-class AggregateFrame(msgspec.Struct, gc=False):
-    """An aggregate trade in the wrapping of ``/stream``."""
+class SpotView(msgspec.Struct, rename={"update_id": "lastUpdateId"}, gc=False):
+    """The best levels as spot writes them: neither of which symbol nor of when."""
 
-    data: Aggregate
+    update_id: int
+    bids: list[Written]
+    asks: list[Written]
+
+
+class Quote(
+    msgspec.Struct,
+    rename={
+        "update_id": "u",
+        "symbol": "s",
+        "bid": "b",
+        "bid_quantity": "B",
+        "ask": "a",
+        "ask_quantity": "A",
+    },
+    gc=False,
+):
+    """The best bid and ask, written by spot without an event's name."""
+
+    update_id: int
+    symbol: str
+    bid: str
+    bid_quantity: str
+    ask: str
+    ask_quantity: str
 
 
 class ErrorBody(msgspec.Struct):
@@ -68,7 +124,7 @@ class ErrorBody(msgspec.Struct):
     msg: str = ""
 
 
-class AnyFrame(msgspec.Struct, rename={"event": "e", "update": "u", "book": "lastUpdateId"}):
+class AnyFrame(msgspec.Struct, rename={"event": "e", "update": "u", "view": "lastUpdateId"}):
     """The fields by which a frame shows what it is."""
 
     stream: str | UnsetType = UNSET
@@ -80,16 +136,12 @@ class AnyFrame(msgspec.Struct, rename={"event": "e", "update": "u", "book": "las
     code: int | UnsetType = UNSET
     msg: str = ""
     update: Raw | UnsetType = UNSET
-    book: Raw | UnsetType = UNSET
+    view: Raw | UnsetType = UNSET
 
 
 class AnyObject(msgspec.Struct, gc=False):
     """Any JSON object, read only to see that it is one."""
 
 
-decode_trade_frame = msgspec.json.Decoder(TradeFrame).decode
-decode_trade = msgspec.json.Decoder(Trade).decode
-decode_aggregate_frame = msgspec.json.Decoder(AggregateFrame).decode
-decode_aggregate = msgspec.json.Decoder(Aggregate).decode
 decode_any = msgspec.json.Decoder(AnyFrame).decode
 decode_object = msgspec.json.Decoder(AnyObject).decode

@@ -1,55 +1,56 @@
-"""What Binance's spot and futures streams have in common: frames, trades, requests, answers.
+"""What Binance's spot and futures streams have in common: frames, requests, answers.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import UNSET
 
-from wadm.exchanges.base import Acknowledged, Event, Heartbeat, Leaving, Limits, Refused
+from wadm.exchanges.amounts import moment, price, signed
+from wadm.exchanges.base import Acknowledged, Leaving, Limits, Refused
+from wadm.exchanges.binance_events import (
+    BARE,
+    WRAPPED,
+    Forced,
+    Kline,
+    MarkPrice,
+    Shutdown,
+    decode_spot_view,
+)
 from wadm.exchanges.binance_frames import (
     Aggregate,
     AnyFrame,
+    Depth,
+    Quote,
+    SpotView,
     Trade,
-    decode_aggregate,
-    decode_aggregate_frame,
+    Wrapped,
     decode_any,
     decode_object,
-    decode_trade,
-    decode_trade_frame,
 )
+from wadm.exchanges.binance_streams import is_diff, is_view, stream_event, stream_symbol
 from wadm.exchanges.contiguity import Positions
-from wadm.exchanges.intake import UNREADABLE, Intake, MissingFieldError, reason_of
-from wadm.exchanges.subscriptions import Subscriptions
+from wadm.exchanges.intake import MissingFieldError, RejectedFrameError
+from wadm.exchanges.stream_codec import Reader, StreamCodec, Take
 from wadm.ledger import Ledger
-from wadm.market import IdKind, Instrument
+from wadm.market import BookChange, IdKind, Instrument, PositionSide, Ticker
 
-#: How a frame of ``/stream`` begins; the stream's name follows.
-_WRAPPED = b'{"stream":"'
-_ID_KINDS = {"trade": IdKind.TRADE, "aggTrade": IdKind.AGG_TRADE}
-#: Stream names remembered with their readers; on more (hostile) names the memory starts over.
-_REMEMBERED = 4_096
-_LONGEST_NAME = 100
+_CLOSED = {"SELL": PositionSide.LONG, "BUY": PositionSide.SHORT}
 
 
-Reader = Callable[[bytes], None]
-#: How a wrapped frame is decoded, and what takes its data (None: nobody).
-Wrapped = tuple[Callable[[bytes], Any], Callable[[Any, bytes], None] | None]
-
-
-class BinanceCodec:
+class BinanceCodec(StreamCodec):
     """One Binance connection, spot or futures, wrapped frames (``/stream``) or bare ones (``/ws``).
 
-    A wrapped frame begins with its stream's name, which selects a reader without reading the frame: a
-    stream this codec has no use for is only checked to be JSON. A stream more is a line more in
-    ``_wrapped`` and ``_bare``.
+    Of several diff streams of a symbol one is the book's (see ``BookStreams``), the others are only checked
+    to be JSON, and so is a stream this codec has no use for. An event more is a line more in
+    ``binance_events`` and in ``_takes``.
     """
 
-    heartbeat: Heartbeat | None = None  # the server pings; the WebSocket library answers
+    _prefix = b'{"stream":"'
 
     def __init__(
         self,
@@ -58,81 +59,78 @@ class BinanceCodec:
         instruments: Mapping[str, Instrument],
         positions: Positions,
         ledger: Ledger,
+        *,
+        spot: bool,
     ) -> None:
-        self._ledger = ledger
-        self._subscriptions = Subscriptions(exchange, limits)
-        self._intake = Intake(exchange, instruments, positions, ledger)
-        self._trades = self._intake.active[IdKind.TRADE]
+        super().__init__(exchange, limits, instruments, positions, ledger)
+        self._exchange = exchange
+        self._spot = spot
         self._aggregates = self._intake.active[IdKind.AGG_TRADE]
-        self._events: list[Event] = []
-        self._wrapped: dict[str, Wrapped] = {
-            "trade": (decode_trade_frame, self._take_trade),
-            "aggTrade": (decode_aggregate_frame, self._take_aggregate),
+        self._viewed: set[str] = set()
+        self._takes: dict[str, Take] = {
+            "trade": self._take_trade,
+            "aggTrade": self._take_aggregate,
+            "depthUpdate": partial(self._take_depth, BookChange.DIFF),
+            "bookTicker": self._take_quote,
+            "kline": self._take_kline,
+            "markPriceUpdate": self._take_mark_price,
+            "forceOrder": self._take_forced,
+            "serverShutdown": self._take_shutdown,
         }
-        self._bare: dict[str, Reader] = {
-            "trade": self._read_trade,
-            "aggTrade": self._read_aggregate,
-            "serverShutdown": self._read_shutdown,
-        }
-        self._streams: dict[bytes, Wrapped] = {}
 
-    def subscribe(self, streams: Sequence[str]) -> list[tuple[str, str]]:
-        """Return SUBSCRIBE requests; raises LimitError."""
-        return [_request("SUBSCRIBE", number, part) for number, part in self._subscriptions.add(streams)]
+    def _request(self, number: int, streams: Sequence[str], *, subscribe: bool) -> str:
+        method = "SUBSCRIBE" if subscribe else "UNSUBSCRIBE"
+        return msgspec.json.encode({"method": method, "params": list(streams), "id": number}).decode()
 
-    def unsubscribe(self, streams: Sequence[str]) -> list[tuple[str, str]]:
-        """Return UNSUBSCRIBE requests."""
-        return [
-            _request("UNSUBSCRIBE", number, part) for number, part in self._subscriptions.discard(streams)
-        ]
+    def _subscribed(self, stream: str) -> None:
+        symbol = stream_symbol(stream)
+        if symbol is not None and is_diff(stream):
+            self._book_streams.subscribed(symbol, stream)
+        elif symbol is not None and is_view(stream):
+            self._viewed.add(symbol)
 
-    def receive(self, frames: Sequence[bytes], at: int) -> list[Event]:
-        """Read a run of frames received at ``at`` (µs); see ``Codec.receive``."""
-        self._ledger.frames += len(frames)
-        streams = self._streams
-        for frame in frames:
-            try:
-                stream = streams.get(frame[11 : frame.find(b'"', 11)])
-                if stream is None:
-                    self._read_unknown(frame)
-                    continue
-                decode, take = stream
-                decoded = decode(frame)
-                if take is not None:
-                    take(decoded.data, frame)
-            except UNREADABLE as error:
-                self._intake.reject_frame(reason_of(error), frame)
-        events, self._events = self._events, []
-        events.extend(self._intake.events(at))
-        return events
+    # --- which frame is what ---
 
-    def _read_unknown(self, frame: bytes) -> None:
-        """Read a frame that is not wrapped, or whose stream is new: then remember how to read it."""
-        self._read_any(frame)
-        if frame.startswith(_WRAPPED):
-            self._remember(frame[11 : frame.find(b'"', 11)])
+    def _reader(self, stream: str) -> Reader:
+        symbol, event = stream_symbol(stream), stream_event(stream)
+        if symbol is not None and is_view(stream):
+            if self._spot:
+                return decode_spot_view, partial(self._take_spot_view, symbol)
+            return WRAPPED["depthUpdate"], partial(self._take_depth, BookChange.PARTIAL)
+        if event == "depthUpdate" and not self._is_book(symbol, stream):
+            return decode_object, None
+        if event in WRAPPED:
+            return WRAPPED[event], self._takes[event]
+        return decode_object, None
 
-    def _remember(self, stream: bytes) -> None:
-        kind = stream_kind(stream.decode())
-        if len(stream) > _LONGEST_NAME or kind == "serverShutdown":
-            return
-        if len(self._streams) >= _REMEMBERED:
-            self._streams.clear()
-        self._streams[stream] = self._wrapped.get(kind, (decode_object, None))
+    def _is_book(self, symbol: str | None, stream: str) -> bool:
+        """Return whether diffs of a stream are folded; those of an unknown symbol are read to be rejected."""
+        known = symbol is not None and self._observed.knows(symbol)
+        return not known or self._book_streams.is_book(str(symbol), stream)
 
     def _read_any(self, frame: bytes) -> None:
         """Read a frame of whatever form: wrapped in another order, bare, or an answer to a request."""
         head = decode_any(frame)
         if head.data is not UNSET and head.stream is not UNSET:
-            self._read_payload(stream_kind(head.stream), bytes(head.data))
+            self._read_stream(head.stream, frame)
         elif head.event is not UNSET:
-            self._read_payload(head.event, frame)
-        elif not self._read_answer(head) and head.update is UNSET and head.book is UNSET:
+            self._read_bare(head.event, frame)
+        elif self._read_answer(head):
+            return
+        elif head.update is not UNSET:
+            self._read_bare("bookTicker", frame)
+        elif head.view is not UNSET:
+            raise RejectedFrameError("no_symbol")
+        else:
             raise MissingFieldError("neither a stream's event nor an answer")
 
-    def _read_payload(self, kind: str, payload: bytes) -> None:
-        if kind in self._bare:
-            self._bare[kind](payload)
+    def _read_bare(self, event: str, frame: bytes) -> None:
+        if event not in BARE:
+            return
+        data = BARE[event](frame)
+        if event == "depthUpdate" and data.symbol in self._viewed:
+            raise RejectedFrameError("ambiguous_stream")  # the best levels and a diff look alike
+        self._takes[event](Wrapped(data), frame)
 
     def _read_answer(self, head: AnyFrame) -> bool:
         request_id = str(head.id) if head.id is not UNSET and head.id is not None else None
@@ -146,66 +144,82 @@ class BinanceCodec:
             return False
         return True
 
-    def _read_shutdown(self, payload: bytes) -> None:
-        self._events.append(Leaving("serverShutdown"))
+    # --- trades ---
 
-    def _read_trade(self, payload: bytes) -> None:
-        self._take_trade(decode_trade(payload), payload)
-
-    def _read_aggregate(self, payload: bytes) -> None:
-        self._take_aggregate(decode_aggregate(payload), payload)
-
-    def _take_trade(self, trade: Trade, frame: bytes) -> None:
+    def _take_trade(self, frame: Wrapped[Trade], raw: bytes) -> None:
+        trade = frame.data
         run = self._trades.get(trade.symbol) or self._intake.run(trade.symbol, IdKind.TRADE)
         if run is None:
-            self._intake.reject_stranger("unknown_symbol", frame)
+            self._intake.reject_stranger("unknown_symbol", raw)
             return
         if trade.execution == "MARKET":
             reason = run.offer(trade, not trade.buyer_is_maker)
         else:
             reason = run.exclude(trade.id, trade.time, "not_market")
         if reason is not None:
-            self._intake.note(reason, frame)
+            self._intake.note(reason, raw)
 
-    def _take_aggregate(self, trade: Aggregate, frame: bytes) -> None:
+    def _take_aggregate(self, frame: Wrapped[Aggregate], raw: bytes) -> None:
+        trade = frame.data
         run = self._aggregates.get(trade.symbol) or self._intake.run(trade.symbol, IdKind.AGG_TRADE)
         if run is None:
-            self._intake.reject_stranger("unknown_symbol", frame)
+            self._intake.reject_stranger("unknown_symbol", raw)
             return
         if trade.execution == "MARKET":
             reason = run.offer(trade, not trade.buyer_is_maker, trade.last - trade.first + 1)
         else:
             reason = run.exclude(trade.id, trade.time, "not_market")
         if reason is not None:
-            self._intake.note(reason, frame)
+            self._intake.note(reason, raw)
 
+    # --- the rest ---
 
-def stream_symbol(stream: str) -> str | None:
-    """Return the symbol of ``btcusdt@trade``; None for a stream of all symbols such as ``!ticker@arr``."""
-    symbol, at, _ = stream.partition("@")
-    return symbol.upper() if at and not stream.startswith("!") else None
+    def _take_depth(self, change: BookChange, frame: Wrapped[Depth], raw: bytes) -> None:
+        depth = frame.data
+        book = self._books.get(depth.symbol) or self._observed.book(depth.symbol)
+        at = self._observed.time(depth.sent if depth.time is None else depth.time)
+        book.update(
+            change,
+            first=depth.first,
+            last=depth.last,
+            previous=depth.previous,
+            at=at,
+            bids=depth.bids,
+            asks=depth.asks,
+        )
 
+    def _take_spot_view(self, symbol: str, frame: Wrapped[SpotView], raw: bytes) -> None:
+        view = frame.data
+        update_id = view.update_id
+        book = self._observed.book(symbol)
+        book.update(BookChange.PARTIAL, first=update_id, last=update_id, at=0, bids=view.bids, asks=view.asks)
 
-def stream_id_kind(stream: str) -> IdKind | None:
-    """Return what the ids of ``btcusdt@trade`` count; None for a stream without trades."""
-    return _ID_KINDS.get(stream_kind(stream))
+    def _take_quote(self, frame: Wrapped[Quote], raw: bytes) -> None:
+        quote = frame.data
+        book = self._books.get(quote.symbol) or self._observed.book(quote.symbol)
+        book.quote(quote.update_id, (quote.bid, quote.bid_quantity), (quote.ask, quote.ask_quantity))
 
+    def _take_kline(self, frame: Wrapped[Kline], raw: bytes) -> None:
+        self._observed.candles(frame.data.symbol, [frame.data.candle])
 
-def trade_stream(symbol: str) -> str:
-    """Return the stream of a symbol's single trades."""
-    return f"{symbol.lower()}@trade"
+    def _take_mark_price(self, frame: Wrapped[MarkPrice], raw: bytes) -> None:
+        mark = frame.data
+        self._observed.ticker(
+            Ticker(
+                self._exchange,
+                mark.symbol,
+                self._observed.time(mark.sent),
+                mark_price=price(mark.mark),
+                index_price=price(mark.index) if mark.index else None,
+                funding_rate=signed(mark.funding) if mark.funding else None,
+                next_funding_at=moment(mark.next_funding) if mark.next_funding else None,
+            )
+        )
 
+    def _take_forced(self, frame: Wrapped[Forced], raw: bytes) -> None:
+        order = frame.data.order
+        position = _CLOSED[order.side]
+        self._observed.liquidations([(order.symbol, order.time, position, order.price, order.quantity)])
 
-def aggregate_stream(symbol: str) -> str:
-    """Return the stream of a symbol's aggregate trades."""
-    return f"{symbol.lower()}@aggTrade"
-
-
-def stream_kind(stream: str) -> str:
-    """Return ``depth@100ms`` of ``btcusdt@depth@100ms``, and ``bookTicker`` of ``!bookTicker``."""
-    return stream.partition("@")[2] or stream.lstrip("!")
-
-
-def _request(method: str, number: int, streams: Sequence[str]) -> tuple[str, str]:
-    request = {"method": method, "params": list(streams), "id": number}
-    return str(number), msgspec.json.encode(request).decode()
+    def _take_shutdown(self, frame: Wrapped[Shutdown], raw: bytes) -> None:
+        self._events.append(Leaving("serverShutdown"))

@@ -18,6 +18,9 @@ from wadm.ledger import Ledger
 from wadm.market import IdKind, Instrument
 
 LIMIT = {IdKind.TRADE: 500, IdKind.AGG_TRADE: 1_000}
+#: What a request weighs.
+SPOT_WEIGHT = {IdKind.TRADE: 25, IdKind.AGG_TRADE: 4}
+FUTURES_WEIGHT = 20
 
 
 class Trade(msgspec.Struct, rename={"quantity": "qty", "buyer_is_maker": "isBuyerMaker"}, gc=False):
@@ -82,8 +85,10 @@ class BinanceHistory:
     def request(self, symbol: str, id_kind: IdKind, first: int) -> Request:
         """Return the request for the trades from id ``first`` on."""
         query = {"symbol": symbol, "fromId": str(first), "limit": str(LIMIT[id_kind])}
-        keyed = id_kind is IdKind.TRADE and self.prefix.startswith("/fapi")
-        return Request(f"{self.prefix}/{_PATHS[id_kind]}", query, "X-MBX-APIKEY" if keyed else None)
+        futures = self.prefix.startswith("/fapi")
+        key = "X-MBX-APIKEY" if futures and id_kind is IdKind.TRADE else None
+        weight = FUTURES_WEIGHT if futures else SPOT_WEIGHT[id_kind]
+        return Request(f"{self.prefix}/{_PATHS[id_kind]}", query, key, weight)
 
     def page(self, id_kind: IdKind, body: bytes) -> Sequence[PageTrade]:
         """Return the trades of an answer, ascending by id. Raises PageError for one that cannot be read."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
+from wadm.exchanges.book_streams import BookStreams
 from wadm.market import IdKind, TradeId
 
 #: Ids are stored in 64 signed bits; from here no counting up by one will ever leave them.
@@ -86,6 +87,14 @@ class Position(ABC):
         """Take ids as missing that were known to be when the stream was last kept; see ``restore``."""
 
     @abstractmethod
+    def forget(self, ids: Iterable[TradeId]) -> None:
+        """Take ids as not seen that were: their trades were lost behind this place."""
+
+    @abstractmethod
+    def knows(self, trade_id: TradeId) -> bool:
+        """Return whether an id was seen, as far as that is remembered."""
+
+    @abstractmethod
     def close(self, ids: Missing) -> list[Missing]:
         """Take the missing ids among ``ids`` as seen; return those that were missing."""
 
@@ -134,6 +143,17 @@ class CountedIds(Position):
         """Take ``ids``, all of them below ``expected``, as missing."""
         self.close(ids)
         self._open(ids)
+
+    def forget(self, ids: Iterable[TradeId]) -> None:
+        """Take ids as missing; see ``Position``."""
+        for lost in runs_of(ids):
+            self.reopen(lost)
+
+    def knows(self, trade_id: TradeId) -> bool:
+        """Return whether an id was seen or lies before all that is known."""
+        if not isinstance(trade_id, int) or trade_id >= self.expected:
+            return False
+        return not any(first <= trade_id <= last for first, last in self._missing)
 
     def close(self, ids: Missing) -> list[Missing]:
         """Take the missing ids among ``ids`` as seen; return those that were missing."""
@@ -199,6 +219,15 @@ class RecentIds(Position):
         """Remember ``last_id`` as seen; may be called for as many ids as are known."""
         self.check(last_id)
 
+    def forget(self, ids: Iterable[TradeId]) -> None:
+        """Take ids as not seen; see ``Position``."""
+        self._recent.difference_update(ids)
+        self._earlier.difference_update(ids)
+
+    def knows(self, trade_id: TradeId) -> bool:
+        """Return whether an id is remembered."""
+        return trade_id in self._recent or trade_id in self._earlier
+
     def reopen(self, ids: Missing) -> None:
         """Do nothing: unordered ids cannot be missing."""
 
@@ -217,6 +246,7 @@ class Positions:
 
     def __init__(self, position: Callable[[], Position]) -> None:
         self._new = position
+        self.books = BookStreams()
         self._positions: dict[tuple[str, IdKind], Position] = {}
 
     def of(self, symbol: str, id_kind: IdKind) -> Position:
@@ -230,6 +260,16 @@ class Positions:
     def restore(self, symbol: str, id_kind: IdKind, last_id: TradeId) -> None:
         """Start the stream behind ``last_id``, the last id that is already kept."""
         self.of(symbol, id_kind).restore(last_id)
+
+    def take(self, other: "Positions") -> None:
+        """Take over where the streams of other positions stand."""
+        self._positions |= other._positions  # noqa: SLF001  # of its own class
+
+    def forget(self, symbol: str) -> None:
+        """Forget the streams of a symbol that is followed no longer."""
+        self.books.forget(symbol)
+        for key in [key for key in self._positions if key[0] == symbol]:
+            del self._positions[key]
 
     def missing(self) -> dict[tuple[str, IdKind], Sequence[Missing]]:
         """Return the ids still missing of every stream that misses any."""

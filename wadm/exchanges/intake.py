@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from wadm.exchanges.base import Event, Rejected
+from wadm.exchanges.column import BadNumberError
 from wadm.exchanges.contiguity import Positions
 from wadm.exchanges.run import Run
 from wadm.ledger import Ledger
@@ -12,22 +13,36 @@ from wadm.market import IdKind, Instrument
 
 _SAMPLE_BYTES = 200
 
-#: What reading a frame can raise: msgspec's own errors, bytes that are not UTF-8, nesting without end.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: What reading a frame can raise: msgspec's own errors (and those below), a bad number, bytes that are not
+#: UTF-8, nesting without end.
+UNREADABLE = (msgspec.DecodeError, BadNumberError, UnicodeDecodeError, RecursionError)
 
 
 class MissingFieldError(msgspec.ValidationError):
     """A frame is an object but holds none of the fields that would tell what it is."""
 
 
+class RejectedFrameError(msgspec.ValidationError):
+    """A frame that can be read but not used; ``reason`` is its name in the ledger."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def reason_of(error: Exception) -> str:
     """Return the ledger's name for one of ``UNREADABLE``."""
+    if isinstance(error, RejectedFrameError | BadNumberError):
+        return error.reason
+    if isinstance(error, msgspec.ValidationError):
+        return _misfit(error)
     if isinstance(error, UnicodeDecodeError):
         return "not_utf8"
-    if isinstance(error, RecursionError):
-        return "nested_too_deeply"
-    if not isinstance(error, msgspec.ValidationError):
-        return "not_json"
+    return "nested_too_deeply" if isinstance(error, RecursionError) else "not_json"
+
+
+def _misfit(error: msgspec.ValidationError) -> str:
+    """Return what is wrong with JSON that is not of the form that was expected."""
     message = str(error)
     if isinstance(error, MissingFieldError) or message.startswith("Object missing required field"):
         return "missing_field"
@@ -56,11 +71,11 @@ class Intake:
 
     def run(self, symbol: str, id_kind: IdKind) -> Run | None:
         """Return the run of a known symbol, None for an unknown one. Look in ``active`` first."""
-        run = self._runs.get((symbol, id_kind))
-        if run is None:
-            instrument = self._instruments.get(symbol)
-            if instrument is None:
-                return None
+        run, instrument = self._runs.get((symbol, id_kind)), self._instruments.get(symbol)
+        if instrument is None:
+            return None
+        # The instruments are the daemon's own: one of another tick, or followed anew, is another one.
+        if run is None or run.instrument is not instrument:
             account = self._ledger.account(instrument.key)
             run = Run(instrument, id_kind, self._positions.of(symbol, id_kind), account)
             self._runs[symbol, id_kind] = run
@@ -86,10 +101,18 @@ class Intake:
 
     def events(self, at: int) -> Iterator[Event]:
         """Give up what was collected; ``at`` is the receive time in µs."""
+        yield from self.trades(at)
+        yield from self.rejections()
+
+    def trades(self, at: int) -> Iterator[Event]:
+        """Give up the trades collected, received at ``at`` (µs), with their gaps."""
         for active in self.active.values():
             for run in active.values():
                 yield from run.events(at)
             active.clear()
+
+    def rejections(self) -> Iterator[Event]:
+        """Give up what was rejected."""
         for reason, (count, sample) in self._rejected.items():
             yield Rejected(reason, count, sample)
         self._rejected.clear()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from wadm.exchanges.base import Event, Filled, Gap
 from wadm.exchanges.column import BadNumberError, Column, ScaleError
-from wadm.exchanges.contiguity import Missing, Position, Verdict
+from wadm.exchanges.contiguity import Missing, Position, Verdict, runs_of, without
 from wadm.ledger import Account
 from wadm.market import DAY, MILLISECOND, IdKind, Instrument, TradeId, Trades
 from wadm.numbers import from_decimal
@@ -50,6 +50,7 @@ class Run:
         self._account = account
         self._prices = Column("price", _decimals(instrument.tick))
         self._quantities = Column("quantity", _decimals(instrument.step))
+        self._known_prices, self._known_quantities = self._prices.known, self._quantities.known
         self._ids: list[TradeId] = []
         self._times: list[int] = []
         self._counts: list[int] = []
@@ -69,8 +70,8 @@ class Run:
         if not 0 < count <= MAX_COUNT:
             return self.reject("count_out_of_range")
         try:
-            price = self._prices.known.get(trade.price) or self._read(self._prices, trade.price)
-            quantity = self._quantities.known.get(trade.quantity) or self._read(
+            price = self._known_prices.get(trade.price) or self._read(self._prices, trade.price)
+            quantity = self._known_quantities.get(trade.quantity) or self._read(
                 self._quantities, trade.quantity
             )
         except BadNumberError as bad:
@@ -114,7 +115,7 @@ class Run:
 
     def events(self, at: int) -> Iterator[Event]:
         """Give up what was collected: gaps, then trades, then what was filled at ``at`` (µs)."""
-        self._drop_after(at + AHEAD)
+        self._drop_after(at + AHEAD, at)
         self._finish()
         finished, self._finished = self._finished, []
         gaps, self._gaps = self._gaps, []
@@ -126,11 +127,15 @@ class Run:
         for first, last in filled:
             yield Filled(exchange, symbol, self.id_kind, first, last, at)
 
-    def _drop_after(self, latest: int) -> None:
-        """Reject what claims to be later than ``latest`` (µs): it would close every bar before it."""
+    def _drop_after(self, latest: int, at: int) -> None:
+        """Reject what claims to be later than ``latest`` (µs): it would close every bar before it.
+
+        Its id is missing then, which showed at ``at`` (µs): a sound copy of it still counts.
+        """
         if self._times and max(self._times) <= latest:
             return
         for index in reversed([index for index, time in enumerate(self._times) if time > latest]):
+            self._take_back(self._ids[index], at)
             for column in (
                 self._ids,
                 self._times,
@@ -140,6 +145,14 @@ class Run:
             ):
                 del column[index]
             self.reject("time_in_future")
+
+    def _take_back(self, trade_id: TradeId, at: int) -> None:
+        self._position.forget([trade_id])
+        for one in runs_of([trade_id]):
+            left = [part for filled in self._filled for part in without(filled, one)]
+            if left == self._filled:
+                self._gaps.append((one, at))
+            self._filled = left
 
     def _read(self, column: Column, text: str) -> int:
         try:

@@ -141,7 +141,7 @@ def test_by_default_a_thousand_faults_and_some_to_spare_fit_into_the_bundled_rec
 def test_each_fault_goes_to_whoever_carries_it_out(capture: Capture) -> None:
     planned = course(capture, 3)
     assert planned == course(capture, 3)
-    assert {fault.kind for fault in planned.exchange_faults} == set(EXCHANGE_KINDS) == set(faults.KINDS)
+    assert {fault.kind for fault in planned.exchange_faults} == set(EXCHANGE_KINDS) <= set(faults.KINDS)
     ordered = {fault.kind for orders in planned.orders.values() for fault in orders}
     assert ordered == {*DAEMON_KINDS, *PROCESS_KINDS}
     assert len({fault.at for fault in planned.exchange_faults}) == len(planned.exchange_faults)

@@ -15,13 +15,17 @@ import trio
 from actors.front.front import front
 from supervision.actor import Context
 from wadm import views
-from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import profile, readable_row_size
+from wadm.answers.asking import read, respond
+from wadm.answers.question import Material, Question, Span
 from wadm.bar import Bar
+from wadm.book_sync import BookSync
 from wadm.coverage import Coverage, KnownGap
-from wadm.market import HOUR, SECOND, IdKind, Instrument, Trades
+from wadm.depth import depth_answer
+from wadm.exchanges.base import BookRule
+from wadm.market import HOUR, SECOND, BookChange, BookUpdate, IdKind, Instrument, Trades
 from wadm.numbers import plain
-from wadm.questions import Window, read_window
+from wadm.questions import NotFollowed, UnknownExchange, UnknownSymbol, read_depth
 
 START = 1_723_158_000 * SECOND
 BITCOIN = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
@@ -43,9 +47,40 @@ def made_up_bar(middle: int, spread: int, decimals: int, count: int, seed: int =
     return bar
 
 
+def made_up_book() -> BookSync:
+    """Return a book of 100 levels a side."""
+    bids = [(61_563_2 - step, 1_000 + step) for step in range(100)]
+    asks = [(61_563_3 + step, 2_000 + step) for step in range(100)]
+    sync = BookSync(BookRule.PREVIOUS_IDS)
+    sync.snapshot(BookUpdate(BookChange.SNAPSHOT, 7, 7, None, START, 1, 3, bids, asks), START)
+    return sync
+
+
+@attrs.define(eq=False)
+class FakeChoosing:
+    """Has the methods of ``actors.following.choosing.Choosing``."""
+
+    followed: set[str] = attrs.field(factory=set)
+
+    async def add(self, given: Mapping[str, object]) -> tuple[dict[str, object], bool]:
+        if given.get("exchange") != "binance":
+            raise UnknownExchange("exchange", str(given.get("exchange")), "one of binance")
+        symbol = str(given["symbol"])
+        fresh = symbol not in self.followed
+        self.followed.add(symbol)
+        return {"exchange": "binance", "symbol": symbol, "state": "followed", "reason": None}, fresh
+
+    async def remove(self, given: Mapping[str, object]) -> dict[str, object]:
+        symbol = str(given["symbol"])
+        if symbol not in self.followed:
+            raise UnknownSymbol("symbol", symbol, "one of none")
+        self.followed.remove(symbol)
+        return {"exchange": given["exchange"], "symbol": symbol, "state": "left", "reason": None}
+
+
 @attrs.define(eq=False)
 class FakeDoor:
-    """Has the methods of ``actors.queries.Queries``."""
+    """Has the methods of ``actors.answers.queries.Queries``."""
 
     bars: dict[str, tuple[Instrument, Bar]] = attrs.field(
         factory=lambda: {
@@ -60,28 +95,34 @@ class FakeDoor:
     failure: Exception | None = None
     listing: Callable[[], Awaitable[dict[str, object]]] | None = None
     asked: list[Mapping[str, str]] = attrs.field(factory=list)
-
-    def _window(self, parameters: Mapping[str, str]) -> tuple[Window, Instrument, Bar]:
-        self.asked.append(parameters)
-        if self.failure is not None:
-            raise self.failure
-        window = read_window(parameters, {key: one for key, (one, _) in self.bars.items()})
-        return window, *self.bars[window.instrument.key]
+    choosing: FakeChoosing = attrs.field(factory=FakeChoosing)
 
     def _coverage(self) -> Coverage:
         return Coverage((START, START + HOUR // 2), False, True, self.gaps, ["live"], 3, False)
 
-    async def volume_profile(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        window, instrument, bar = self._window(parameters)
-        row_size = window.row_size or views.default_row_size(instrument, bar)
-        made = profile(bar, row_size, window.value_area, window.method)
-        return views.profile_answer(instrument, window.timeframe, bar, made, self._coverage())
+    async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
+        self.asked.append(given)
+        if self.failure is not None:
+            raise self.failure
+        asked = read(question, given, {key: one for key, (one, _) in self.bars.items()})
+        instrument, bar = self.bars[asked.instrument.key]
+        span = Span(asked.timeframe, asked.session, bar.start, bar.end, bar.end)
+        needs = question.needs(span, asked.values)
+        merged = dict.fromkeys(needs.merged, bar)
+        return respond(asked, Material(instrument, span, bar, self._coverage(), [bar], merged))
 
-    async def order_flow(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        window, instrument, bar = self._window(parameters)
-        return views.order_flow_answer(
-            instrument, window.timeframe, bar, order_flow(bar, bar), self._coverage()
-        )
+    async def depth(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        self.asked.append(parameters)
+        asked = read_depth(parameters, {key: one for key, (one, _) in self.bars.items()})
+        if asked.instrument is FRESH:
+            remedy = "add book to exchanges.binance.streams in the settings"
+            raise NotFollowed("The order book", "symbol", FRESH.key, remedy)
+        return {
+            **depth_answer(asked.instrument, made_up_book(), asked.levels, age_ms=140),
+            "counters": {"updates": 1},
+            "last_audit": None,
+            "coverage": {"sources": ["live"], "epoch": 3, "warming": False},
+        }
 
     async def symbols(self) -> dict[str, object]:
         if self.listing is not None:

@@ -5,6 +5,7 @@ import pytest
 import trio
 from front_door import FakeDoor
 
+from wadm.answers.registry import QUESTIONS
 from wadm.questions import Unavailable
 
 PROFILE = "/api/v1/volume-profile"
@@ -48,7 +49,7 @@ async def test_a_long_profile_is_encoded_by_slices_into_the_same_answer(
 ) -> None:
     answer = await client.get(PROFILE, params=ASKED)
     assert len(answer.json()["rows"]) > 2000
-    assert answer.json() == await door.volume_profile(ASKED)
+    assert answer.json() == await door.ask(QUESTIONS["profile"], ASKED)
 
 
 async def test_order_flow_is_answered(client: httpx.AsyncClient) -> None:

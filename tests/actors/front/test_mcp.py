@@ -10,6 +10,7 @@ from front_door import FakeDoor
 from mcp import Client
 from mcp_types import CallToolResult, Tool
 
+from wadm.answers.registry import QUESTIONS
 from wadm.coverage import KnownGap
 from wadm.exchanges.base import Gap
 from wadm.market import IdKind, Instrument
@@ -54,7 +55,12 @@ async def refusal(agent: Client, tool: str, **arguments: Any) -> str:
 
 async def test_the_list_of_tools_is_small_and_complete(agent: Client) -> None:
     tools = (await agent.list_tools()).tools
-    assert [tool.name for tool in tools] == ["get_volume_profile", "get_order_flow", "list_symbols"]
+    assert [tool.name for tool in tools] == [
+        "get_volume_profile",
+        "get_order_flow",
+        "get_market_depth",
+        "list_symbols",
+    ]
     for tool in tools:
         check_tool(tool)
     listed = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
@@ -74,7 +80,7 @@ def check_tool(tool: Tool) -> None:
 
 async def test_a_profile_comes_short_with_its_heaviest_rows(agent: Client, door: FakeDoor) -> None:
     brief = await answer(agent, "get_volume_profile", **ASKED)
-    full = await door.volume_profile({**ASKED, "timeframe": "1h"})
+    full = await door.ask(QUESTIONS["profile"], {**ASKED, "timeframe": "1h"})
     rows = full["rows"]
     assert isinstance(rows, list)
     heaviest = sorted((float(row["volume"]) for row in rows), reverse=True)[:10]
@@ -153,7 +159,7 @@ async def test_symbols_are_listed_by_exchange_and_not_all_at_once(agent: Client,
         ("get_volume_profile", {"exchange": "kraken"}, "Call list_symbols to see what can be asked."),
         ("get_order_flow", {"symbol": "BTC"}, "did you mean BTCUSDT?). Call list_symbols"),
         ("get_order_flow", {"symbol": ""}, "symbol is missing; expected one of BTCUSDT, ETHUSDT."),
-        ("get_order_flow", {"timeframe": "2h"}, "expected one of 1m, 5m, 15m, 1h, 4h, 1d. Correct it"),
+        ("get_order_flow", {"timeframe": "2h"}, "one of 1m, 5m, 15m, 1h, 4h, 1d, session. Correct it"),
         (
             "get_order_flow",
             {"start": "yesterday", "end": "today"},
@@ -228,3 +234,24 @@ async def test_a_forged_host_or_origin_is_turned_away(client: httpx.AsyncClient)
 async def test_a_body_that_is_no_call_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     answered = await client.post("/mcp", content=body, headers=call(INITIALIZED)["headers"])
     assert 400 <= answered.status_code < 500
+
+
+async def test_a_book_comes_short_with_its_best_levels(agent: Client) -> None:
+    depth = await answer(agent, "get_market_depth", **ASKED)
+    assert len(depth["bids"]) == len(depth["asks"]) == 10
+    assert (depth["bids"][0], depth["asks"][0]) == (["61563.2", "1"], ["61563.3", "2"])
+    assert (depth["synced"], depth["spread"], depth["mid"]) == (True, "0.1", "61563.25")
+    assert "counters" not in depth
+    assert len(json.dumps(depth, separators=(",", ":"))) <= 300 * TOKENS
+    full = await answer(agent, "get_market_depth", **ASKED, levels=3, detail=True)
+    assert (len(full["asks"]), full["counters"]) == (3, {"updates": 1})
+
+
+async def test_a_book_that_is_not_followed_says_what_to_do(agent: Client) -> None:
+    told = await refusal(agent, "get_market_depth", exchange="binance", symbol="NEWUSDT")
+    assert told.strip() == (
+        "The order book of binance:NEWUSDT is not followed; "
+        "add book to exchanges.binance.streams in the settings."
+    )
+    wrong = await refusal(agent, "get_market_depth", **ASKED, levels=1001)
+    assert "levels is '1001'; expected a whole number from 1 to 1000" in wrong

@@ -35,3 +35,18 @@ def test_the_page_asks_nobody_else_and_trusts_no_text() -> None:
 
 def test_a_page_without_inline_code_may_run_none() -> None:
     assert "script-src 'none'; style-src 'none'" in page.policy("<p>nothing</p>")
+
+
+def test_every_element_that_the_script_asks_for_is_there() -> None:
+    text = page.load().body.decode()
+    asked = set(re.findall(r'\bat\("([^"]+)"\)', text))
+    assert {"books", "contracts", "collectors", "exchanges", "gaps"} <= asked
+    assert asked <= set(re.findall(r' id="([^"]+)"', text))
+
+
+def test_a_table_names_each_of_its_columns_once_for_wide_screens_and_once_for_narrow_ones() -> None:
+    text = page.load().body.decode()
+    wide = [re.findall(r'role="columnheader"[^>]*>([^<]+)<', table) for table in text.split("<table")[1:]]
+    narrow = [re.findall(r'"([^"]+)"', labels) for labels in re.findall(r'= \[("[^\]]+")\];', text)]
+    narrow += [re.findall(r'"([^"]+)"', labels) for labels in re.findall(r"tableRow\(\[([^\]]+)\]", text)]
+    assert sorted(wide) == sorted(narrow)

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import msgspec
 
+from actors.connections.websocket import ConnectionLost, open_websocket
+from actors.playback.capture import Capture
+from actors.playback.client import Host
+from actors.playback.dialect import Dialect
+from actors.playback.player import Player
 from actors.playback.process import LocalExchange
-from actors.websocket import ConnectionLost, open_websocket
+from actors.playback.rest import RestDesk
 
 NS = 1_723_161_253_937_085_768
 
@@ -55,3 +60,10 @@ async def listen(exchange: LocalExchange, path: str) -> tuple[list[bytes], int]:
             return found, loss.code
         assert (websocket.close_code, websocket.close_reason) == (1000, "end of capture")
         return found, 1000
+
+
+def host_of(capture: Capture, player: Player, dialect: Dialect) -> Host:
+    """The server's side of every connection to a playback, without the sockets."""
+    service = dialect.service(capture)
+    desk = RestDesk(service, capture.frames, lambda: player.position, terms=dialect.terms, moved=player.moved)
+    return Host(dialect, player, desk)

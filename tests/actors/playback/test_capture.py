@@ -53,7 +53,16 @@ def test_times_in_ns_and_us(write, time: int, at: int) -> None:
         (b'{"e":"markPriceUpdate","s":"BTCUSDT"}', "btcusdt@markPrice", "BTCUSDT"),
         (b'{"e":"forceOrder","o":{"s":"BTCUSDT"}}', "btcusdt@forceOrder", "BTCUSDT"),
         (b'{"e":"24hrTicker","s":"BTCUSDT"}', "btcusdt@ticker", "BTCUSDT"),
+        (b'{"e":"1hTicker","s":"BTCUSDT"}', "btcusdt@ticker_1h", "BTCUSDT"),
+        (b'[{"e":"24hrMiniTicker","s":"BTCUSDT"},{"e":"24hrMiniTicker"}]', "!miniTicker@arr", None),
+        (b'{"e":"contractInfo","s":"BTCUSDT"}', "!contractInfo", None),
+        (b'{"stream":"!bookTicker","data":{}}', "!bookTicker", None),
+        (b'{"stream":"btcusdt@depth20@100ms","data":{}}', "btcusdt@depth20@100ms", "BTCUSDT"),
+        (b'{"stream":"btcusdt@markPrice@1s","data":{}}', "btcusdt@markPrice@1s", "BTCUSDT"),
         (b'{"topic":"publicTrade.BTCUSDT","data":[]}', "publicTrade.BTCUSDT", "BTCUSDT"),
+        (b'{"topic":"kline.1.BTCUSDT","data":[]}', "kline.1.BTCUSDT", "BTCUSDT"),
+        (b'{"topic":"allLiquidation.BTCUSDT","data":[]}', "allLiquidation.BTCUSDT", "BTCUSDT"),
+        (b'{"topic":"system.status","data":[]}', "system.status", None),
         (b'{"type":"snapshot","topic":"orderbook.50.BTCUSDT"}', "orderbook.50.BTCUSDT", "BTCUSDT"),
     ],
 )
@@ -110,10 +119,16 @@ def test_a_snapshot_among_several_symbols_is_told_by_its_update_ids(write) -> No
     assert _read(write(*btc, snapshot, near)).snapshots[0].symbol is None
 
 
-def test_answers_to_requests_are_left_out(write) -> None:
+def test_answers_and_notices_are_left_out(write) -> None:
     answers = [b'{"result":null,"id":1}', b'{"success":true,"op":"subscribe"}', b'{"code":2,"msg":"no"}']
+    notice = b'{"e":"serverShutdown","E":1}'
+    answers += [notice, b'{"stream":"serverShutdown","data":%s}' % notice]
     capture = _read(write(*(b"%d %s" % (NS, answer) for answer in answers), b"%d %s" % (NS, WRAPPED)))
     assert len(capture.frames) == 1
+
+
+def test_a_tab_may_stand_between_time_and_frame(write) -> None:
+    assert _read(write(b"%d\t%s" % (NS, WRAPPED))).frames == [Frame(NS, "btcusdt@trade", WRAPPED)]
 
 
 GOOD = b"%d %s" % (NS, WRAPPED)
@@ -130,7 +145,8 @@ GOOD = b"%d %s" % (NS, WRAPPED)
         ([b"-1 " + WRAPPED], 1, "is neither ns nor µs"),
         ([b"%d" % NS], 1, "no frame after the time"),
         ([GOOD, b"%d hello" % NS], 2, "malformed"),
-        ([b"%d []" % NS], 1, "Expected `object`"),
+        ([b"%d []" % NS], 1, "an array of no known stream"),
+        ([b"%d 7" % NS], 1, "Expected `object`"),
         ([b"%d {}" % NS], 1, "neither a stream nor an event"),
         ([b'%d {"e":"newThing","s":"BTCUSDT"}' % NS], 1, "an event 'newThing' of no known stream"),
         ([b'%d {"e":"trade"}' % NS], 1, "an event without 's'"),

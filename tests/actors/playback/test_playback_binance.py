@@ -14,7 +14,7 @@ WRAPPED = b'{"stream":"btcusdt@trade","data":' + PAYLOAD + b"}"
 
 
 def _spot(target: str = "/ws") -> Session:
-    session = BINANCE.open(target)
+    session = BINANCE.open(target, frozenset())
     assert session is not None
     return session
 
@@ -46,7 +46,7 @@ def test_spot_paths(target: str, streams: list[str], *, wraps: bool) -> None:
 
 @pytest.mark.parametrize("target", ["/", "/api/v3/depth", "/wss", "/public/ws"])
 def test_paths_that_spot_has_not(target: str) -> None:
-    assert BINANCE.open(target) is None
+    assert BINANCE.open(target, frozenset()) is None
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_futures_routes_acknowledge_everything_and_carry_their_own(
 ) -> None:
     streams = [TRADE, "btcusdt@aggTrade", "btcusdt@kline_1m", "!forceOrder@arr", DEPTH, "btcusdt@bookTicker"]
     streams += ["!bookTicker", "btcusdt@depth20@100ms"]
-    session = BINANCE_USDM.open(route + "/stream?streams=" + "/".join(streams))
+    session = BINANCE_USDM.open(route + "/stream?streams=" + "/".join(streams), frozenset())
     if receives is None:
         assert session is None
         return
     assert session is not None
     assert session.receives == receives
-    session = BINANCE_USDM.open(route + "/ws")
+    session = BINANCE_USDM.open(route + "/ws", frozenset())
     assert session is not None
     assert _ask(session, method="SUBSCRIBE", params=streams, id=1) == {"result": None, "id": 1}
     assert session.receives == receives
@@ -142,7 +142,7 @@ def test_requests_that_are_refused(request_: str, code: int, message: str, reque
 
 
 def test_ids_that_spot_takes_and_futures_refuse() -> None:
-    futures = BINANCE_USDM.open("/market/ws")
+    futures = BINANCE_USDM.open("/market/ws", frozenset())
     assert futures is not None
     for request in ({"id": "abc"}, {"id": None}, {}):
         assert _ask(_spot(), method="LIST_SUBSCRIPTIONS", **request) == {

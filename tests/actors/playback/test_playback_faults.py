@@ -13,21 +13,24 @@ import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from playback_recordings import NS, aggregate, listen, trade, write_capture
+from playback_recordings import NS, aggregate, host_of, listen, trade, write_capture
 
-from actors.framing import text_frame
+from actors.connections.framing import text_frame
 from actors.playback import player as player_module
 from actors.playback import process as process_module
 from actors.playback.binance import BINANCE
 from actors.playback.capture import Capture, Frame
-from actors.playback.client import serve_client
 from actors.playback.damage import damage, is_extra
 from actors.playback.faults import (
     DISCONNECT,
+    DROP,
     DUPLICATE,
     KINDS,
     MALFORMED,
     REORDER,
+    REST_KINDS,
+    RESTART,
+    SHUTDOWN,
     SILENCE,
     Fault,
     FaultsError,
@@ -37,9 +40,11 @@ from actors.playback.faults import (
     read_faults,
     read_marks,
 )
-from actors.playback.player import Observer, Player, Seat
+from actors.playback.player import Observer, Player
 from actors.playback.process import LocalExchange, LocalExchangeError, local_exchange
-from wadm.exchanges.binance_frames import Aggregate, AggregateFrame, Trade, TradeFrame
+from actors.playback.seat import Seat
+from actors.playback.terms import Terms
+from wadm.exchanges.binance_frames import Aggregate, Trade, Wrapped
 
 # --- damage ---
 
@@ -89,8 +94,8 @@ def test_a_field_is_missing(payload: dict[str, Any], wrapped: bool, turn: int) -
 @pytest.mark.parametrize("bare", [False, True])
 def test_no_damaged_trade_can_be_read(at: int, bare: bool) -> None:
     for text, wrapped_type, bare_type in (
-        (trade("b", 7), TradeFrame, Trade),
-        (aggregate("b", 7, 1, 2), AggregateFrame, Aggregate),
+        (trade("b", 7), Wrapped[Trade], Trade),
+        (aggregate("b", 7, 1, 2), Wrapped[Aggregate], Aggregate),
     ):
         data = msgspec.json.encode(json.loads(text)["data"]) if bare else text
         kind = bare_type if bare else wrapped_type
@@ -199,6 +204,12 @@ class Ear:
     def silence(self, seconds: float) -> None:
         self.silent = True  # for good: no time passes here
 
+    def stall(self, seconds: float) -> None:
+        pass
+
+    def slow_down(self, seconds: float) -> None:
+        pass
+
     def cut(self, *, reset: bool) -> None:
         self.to_be_cut = True
 
@@ -215,6 +226,9 @@ class Fixed:
     requests: int = 1
     render: Callable[[Frame], bytes] = body
 
+    def farewell(self, time: int) -> bytes:
+        return b"farewell"
+
 
 def model(frames: Sequence[Frame], faults: Sequence[Fault], receives: frozenset[str]) -> list[bytes]:
     """What one client hears, frame by frame."""
@@ -226,6 +240,10 @@ def model(frames: Sequence[Frame], faults: Sequence[Fault], receives: frozenset[
         kinds = {fault.kind for fault in faults if fault.at == at}
         if kinds & {DISCONNECT, SILENCE}:
             break
+        heard += [b"farewell"] * (SHUTDOWN in kinds)
+        if DROP in kinds:
+            heard += waiting.pop(at, [])
+            continue
         copies = [frame.body]
         if MALFORMED in kinds:
             copies = [frame.body] * is_extra(at) + [damage(frame.body, at)]
@@ -260,10 +278,12 @@ def test_whatever_happens_each_client_hears_what_it_should(
 
     async def play() -> list[bytes]:
         observer = Observer(struck.append, lambda frame: passed.append((frame, player.position)))
-        player = Player(capture, float("inf"), 0, Script(tuple(faults), frozenset(marks)), observer)
+        player = Player(
+            capture, float("inf"), 0, script=Script(tuple(faults), frozenset(marks)), observer=observer
+        )
         ears = [Ear() for _ in clients]
         for ear, receives in zip(ears, clients, strict=True):
-            player.join(Seat(Fixed(receives), ear))  # type: ignore[arg-type]  # as much of an outbox as is needed
+            player.join(Seat(Fixed(receives), ear, lambda _: None))  # type: ignore[arg-type]  # as much as is needed
         played = await player.run()
         assert played.frames + played.lost == len(frames)
         return [b"".join(ear.heard) for ear in ears]
@@ -277,7 +297,9 @@ def test_whatever_happens_each_client_hears_what_it_should(
     assert Counter((one.kind, one.frame) for one in struck) == Counter((one.kind, one.at) for one in faults)
     hits = [one for one in struck if not one.missed]
     assert len({(one.kind, one.frame) for one in hits}) == len(hits)
-    assert all(any(streams[one.frame] in receives for receives in clients) for one in hits)
+    assert all(
+        any(streams[one.frame] in receives for receives in clients) or one.kind in REST_KINDS for one in hits
+    )
 
 
 async def test_without_faults_batches_are_whole() -> None:
@@ -296,11 +318,13 @@ async def test_in_a_silence_there_are_neither_pings_nor_answers(autojump_clock: 
     """Frames once a second; silence at the 10th, for 20.5 s. What was asked is answered when it is over."""
     frames = [Frame(NS + at * 10**9, "a@trade", b'{"t":%d}' % at) for at in range(60)]
     script = Script((Fault(10, SILENCE, 20.5),))
-    player = Player(Capture(frames, [], ("a@trade",)), 1.0, script=script)
+    capture = Capture(frames, [], ("a@trade",))
+    player = Player(capture, 1.0, script=script)
+    dialect = attrs.evolve(BINANCE, terms=Terms(ping_interval=3))
     client, server = trio.testing.memory_stream_pair()
     received: list[tuple[float, bytes]] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, BINANCE, player, 3)
+        nursery.start_soon(host_of(capture, player, dialect).serve, server)
         await client.send_all(HANDSHAKE)
         assert b"101" in bytes(await client.receive_some())
         nursery.start_soon(player.run)
@@ -503,18 +527,19 @@ async def test_after_a_silence_frames_flow_again(resting: Path) -> None:
 
 async def test_faults_that_find_nobody_are_told_as_missed(small: Path) -> None:
     """Only b's stream is subscribed to."""
-    missed = [Fault(2 * at, kind) for at, kind in enumerate(KINDS)]
-    faults = [*missed, Fault(11, DUPLICATE)]
+    kinds = [kind for kind in KINDS if kind not in (RESTART, *REST_KINDS)]
+    missed = [Fault(2 * at, kind) for at, kind in enumerate(kinds)]
+    faults = [*missed, Fault(19, DUPLICATE)]
     struck: list[Struck] = []
     async with local_exchange(
         [small], exchange="binance", start_after=1, faults=faults, on_fault=struck.append
     ) as exchange:
         heard = await listen(exchange, "/stream?streams=b@trade")
         await exchange.done.wait()
-        assert exchange.missed == dict.fromkeys(KINDS, 1)
+        assert exchange.missed == dict.fromkeys(kinds, 1)
         assert exchange.faults == {DUPLICATE: 1}
-    assert heard == ([*BODIES[1:12:2], *BODIES[11::2]], 1000)
-    assert struck == [*(Struck(fault.kind, fault.at, missed=True) for fault in missed), Struck(DUPLICATE, 11)]
+    assert heard == ([*BODIES[1::2], BODIES[19]], 1000)
+    assert struck == [*(Struck(fault.kind, fault.at, missed=True) for fault in missed), Struck(DUPLICATE, 19)]
 
 
 async def test_what_cannot_be_done_is_told_as_missed(small: Path) -> None:

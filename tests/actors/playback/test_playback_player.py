@@ -9,11 +9,13 @@ import pytest
 import trio
 import trio.testing
 import trio_websocket
+from playback_recordings import host_of
 
 from actors.playback.binance import BINANCE
 from actors.playback.capture import Capture, Frame
-from actors.playback.client import serve_client
+from actors.playback.dialect import Dialect
 from actors.playback.player import Played, Player, parse_speed
+from actors.playback.terms import Terms
 
 TIMES = (0.0, 0.5, 0.5, 2.0, 1.5, 60.0)  # seconds; the recorder's clock stepped back once
 STREAMS = ("a@trade", "b@trade")
@@ -21,17 +23,18 @@ FRAMES = [
     Frame(10**18 + int(at * 1e9), STREAMS[number % 2], b"%d" % number) for number, at in enumerate(TIMES)
 ]
 CAPTURE = Capture(FRAMES, [], STREAMS)
-DIALECT = attrs.evolve(BINANCE, ping_interval=1e9)
+DIALECT = attrs.evolve(BINANCE, terms=Terms())
+PINGING = attrs.evolve(BINANCE, terms=Terms(ping_interval=20, pong_timeout=60))
 
 
 @asynccontextmanager
 async def _connect(
-    player: Player, path: str, dialect: object = DIALECT
+    player: Player, path: str, dialect: Dialect = DIALECT
 ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
     """Connect to the server's side in memory."""
     client, server = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, dialect, player, dialect.ping_interval)
+        nursery.start_soon(host_of(CAPTURE, player, dialect).serve, server)
         yield await trio_websocket.wrap_client_stream(nursery, client, "test", path)
         nursery.cancel_scope.cancel()
 
@@ -103,10 +106,11 @@ async def test_a_stalled_client_holds_up_playback_and_loses_nothing(
     monkeypatch.setattr("actors.playback.client.OUTBOX_LIMIT", 100)
     monkeypatch.setattr("actors.playback.player.BATCH", 10)
     frames = [Frame(10**18, "a@trade", b"%060d" % number) for number in range(100)]
-    player = Player(Capture(frames, [], ("a@trade",)), parse_speed("max"))
+    capture = Capture(frames, [], ("a@trade",))
+    player = Player(capture, parse_speed("max"))
     client, server = trio.testing.lockstep_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, DIALECT, player, DIALECT.ping_interval)
+        nursery.start_soon(host_of(capture, player, DIALECT).serve, server)
         nursery.start_soon(player.run)
         await client.send_all(
             b"GET /ws/a@trade HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -126,9 +130,7 @@ async def test_a_stalled_client_holds_up_playback_and_loses_nothing(
 
 async def test_pongs_keep_a_connection(autojump_clock: object) -> None:
     player = Player(CAPTURE, 1.0)
-    async with _connect(
-        player, "/ws", attrs.evolve(DIALECT, ping_interval=20, pong_timeout=60)
-    ) as connection:
+    async with _connect(player, "/ws", PINGING) as connection:
         await trio.sleep(10_000)
         assert connection.closed is None
 
@@ -136,9 +138,8 @@ async def test_pongs_keep_a_connection(autojump_clock: object) -> None:
 async def test_a_client_that_does_not_answer_pings_is_closed(autojump_clock: object) -> None:
     player = Player(CAPTURE, 1.0)
     client, server = trio.testing.memory_stream_pair()
-    dialect = attrs.evolve(DIALECT, ping_interval=20, pong_timeout=60)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, dialect, player, 20)
+        nursery.start_soon(host_of(CAPTURE, player, PINGING).serve, server)
         await client.send_all(
             b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -151,7 +152,7 @@ async def test_a_client_that_does_not_answer_pings_is_closed(autojump_clock: obj
 async def test_a_client_that_never_shakes_hands_is_closed(autojump_clock: object) -> None:
     client, server = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, DIALECT, Player(CAPTURE, 1.0), 20)
+        nursery.start_soon(host_of(CAPTURE, Player(CAPTURE, 1.0), DIALECT).serve, server)
         await client.send_all(b"GET /ws HTTP/1.1\r\n")
         received, ended = await _until_end(client)
     assert received == b""

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.connections.websocket import ConnectFailed, WebSocket, open_websocket
 from actors.playback import process as process_module
 from actors.playback.capture import Frame, read_capture
 from actors.playback.captures import bundled
 from actors.playback.process import LocalExchange, LocalExchangeError, local_exchange
-from actors.websocket import ConnectFailed, WebSocket, open_websocket
 
 RECORDED = Path(__file__).parents[2] / "captures" / "hftbacktest"
 USDM = RECORDED / "usdm_btcusdt_20240718.gz"

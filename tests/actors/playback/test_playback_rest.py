@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from playback_recordings import NS, aggregate, listen, trade, write_capture
 
 from actors.playback.binance import BINANCE
-from actors.playback.binance_rest import FUTURES, SPOT, BinanceRest, Market, quote_quantity
+from actors.playback.binance_market import FUTURES, SPOT, Market
+from actors.playback.binance_rest import BinanceRest, quote_quantity
 from actors.playback.capture import Capture, Frame, read_capture
-from actors.playback.client import serve_client
+from actors.playback.client import Host
 from actors.playback.dialect import Reply
 from actors.playback.history import History, Series
 from actors.playback.names import stream_of
@@ -159,7 +160,7 @@ def test_pages(market: Market, endpoint: str, query: str, ids: range) -> None:
         (SPOT, "/api/v3/aggTrades?symbol=B&limit=0", 400, -1130),
         (FUTURES, "/fapi/v1/historicalTrades?symbol=B&limit=501", 400, -1130),
         (FUTURES, "/fapi/v1/aggTrades?symbol=B&limit=1001", 400, -1130),
-        (SPOT, "/api/v3/klines?symbol=B", 404, -1000),
+        (SPOT, "/api/v3/avgPrice?symbol=B", 404, -1000),
         (SPOT, "/fapi/v1/ping", 404, -1000),
         (FUTURES, "/api/v3/ping", 404, -1000),
         (SPOT, "/", 404, -1000),
@@ -264,6 +265,15 @@ class Echo:
     def answer(self, target: str, headers: Mapping[str, str]) -> Reply:
         return Reply(200, f"{target} {headers.get('host')} {sum(self.reads)}".encode())
 
+    def refusal(self, seconds: int, *, banned: bool) -> Reply:
+        return Reply(418 if banned else 429, b"", (("Retry-After", str(seconds)),))
+
+    def used(self, weight: int) -> tuple[tuple[str, str], ...]:
+        return (("Used", str(weight)),)
+
+    def present(self, stream: str) -> bytes | None:
+        return None
+
 
 class Line:
     """A connection to a server in memory, at a playback's position."""
@@ -303,7 +313,7 @@ async def _line() -> AsyncIterator[Line]:
     line = Line(client, Echo())
     desk = RestDesk(line.service, frames, lambda: line.position)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_client, server, BINANCE, player, 1e9, desk)
+        nursery.start_soon(Host(BINANCE, player, desk).serve, server)
         yield line
         nursery.cancel_scope.cancel()
 

@@ -6,6 +6,7 @@ from actors.messages import BarRecord, GapRecord, OrderFlowRecord, ProfileRecord
 from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import profile
 from wadm.bar import Bar
+from wadm.coverage import SuspectedGap
 from wadm.exchanges.base import Gap
 from wadm.market import MINUTE, IdKind, Trades
 
@@ -63,6 +64,10 @@ def order_flow_record(start=START, revision=0, quantity=5, empty=False):
 
 def gap_record(first=10, last=19, state="open", reason="", at=START):
     return GapRecord(Gap(EXCHANGE, SYMBOL, IdKind.AGG_TRADE, first, last, at), state, reason)
+
+
+def suspected_record(first=START, last=START + 9, state="open", reason="the connection ended"):
+    return GapRecord(SuspectedGap(EXCHANGE, SYMBOL, first, last), state, reason)
 
 
 def one_of_each():

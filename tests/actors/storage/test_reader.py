@@ -8,6 +8,7 @@ from storage_samples import (
     bar_record,
     batch,
     gap_record,
+    suspected_record,
     trades_at,
 )
 
@@ -213,3 +214,19 @@ def test_a_damaged_directory_is_refused(tmp_path):
     (tmp_path / "journal.sqlite3").write_bytes(b"xyz" * 1000)
     with pytest.raises(StorageError, match="is damaged"):
         DataReader.open(tmp_path)
+
+
+def test_of_a_suspected_gap_what_was_covered_is_left_out(journal, reader):
+    journal.append([gap_record(START, START + 9), suspected_record(START, START + 9)])
+    journal.append([suspected_record(START + 4, START + 9, "filled", "")])
+    assert reader.gaps(*NAME, 0, FOREVER) == [
+        suspected_record(START, START + 3), gap_record(START, START + 9)
+    ]  # fmt: skip
+    journal.append([suspected_record(START, START + 3, "unfillable", "no older trades")])
+    assert reader.gaps(*NAME, 0, FOREVER)[0] == suspected_record(
+        START, START + 3, "unfillable", "no older trades"
+    )
+    assert reader.gaps(*NAME, START + 1, START + 2) == [
+        suspected_record(START, START + 3, "unfillable", "no older trades")
+    ]
+    assert reader.gaps(*NAME, START + 4, START + 5) == []

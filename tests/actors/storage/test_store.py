@@ -18,6 +18,7 @@ from storage_samples import (
     plain,
     plainly,
     profile_record,
+    suspected_record,
 )
 
 from actors.storage import engines
@@ -146,6 +147,14 @@ def test_ranges_hold_their_start_and_not_their_end(store):
     assert [one.start for one in store.order_flows(*NAME, "1m", *window)] == wanted
     assert store.profiles(*NAME, "5m", *window) == []
     assert store.extent(*NAME) == (START, START + 4 * MINUTE)
+
+
+def test_a_suspected_gap_comes_back_as_it_was_and_a_stronger_record_replaces_it(store):
+    store.apply([suspected_record(), gap_record()], 1)
+    assert sorted(store.gaps(*NAME, *EVER), key=str) == sorted([suspected_record(), gap_record()], key=str)
+    store.apply([suspected_record(state="unfillable", reason="no older trades")], 2)
+    store.apply([suspected_record()], 3)
+    assert suspected_record(state="unfillable", reason="no older trades") in store.gaps(*NAME, *EVER)
 
 
 def test_gaps_are_found_by_when_they_were_noticed(store):

@@ -10,14 +10,38 @@ from pathlib import Path
 import attrs
 
 from wadm.exchanges.base import Codec, Event, Gap, Positions
+from wadm.exchanges.column import LIMIT
+from wadm.exchanges.contiguity import MAX_ID
 from wadm.exchanges.registry import find
+from wadm.exchanges.run import EARLIEST_MS, LATEST_MS
 from wadm.ledger import Ledger
-from wadm.market import Instrument, TradeId, Trades
+from wadm.market import (
+    MILLISECOND,
+    BestQuote,
+    BookRun,
+    BookUpdate,
+    Candle,
+    Instrument,
+    Liquidation,
+    Ticker,
+    TradeId,
+    Trades,
+)
+from wadm.numbers import MAX_DECIMALS, parse
 
 CAPTURES = Path(__file__).parents[2] / "captures" / "codec"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT")
 #: 2027-01-01T00:00:00Z, after every recording: when the frames are taken to be received (µs)
 AT = 1_798_761_600_000_000
+EARLIEST, LATEST = EARLIEST_MS * MILLISECOND, LATEST_MS * MILLISECOND
+
+#: from https://bybit-exchange.github.io/docs/v5/websocket/public/kline
+KLINE_OF_BYBIT = (
+    b'{"topic":"kline.5.BTCUSDT","data":[{"start":1672324800000,"end":1672325099999,"interval":"5",'
+    b'"open":"16649.5","close":"16677","high":"16677","low":"16608","volume":"2.081",'
+    b'"turnover":"34666.4005","confirm":false,"timestamp":1672324988882}],"ts":1672324988882,'
+    b'"type":"snapshot"}'
+)
 
 
 def recorded(name: str) -> list[bytes]:
@@ -25,6 +49,41 @@ def recorded(name: str) -> list[bytes]:
     path = CAPTURES / name
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return [re.sub(rb"^[0-9.]+:? (?=\{)", b"", line) for line in data.splitlines() if line.strip()]
+
+
+def examples(name: str) -> list[bytes]:
+    """The answer and the update of a subscription that was written down as an example."""
+    answer, _, update = (CAPTURES / "jkorf" / name).read_text().partition("\n=")
+    return [
+        answer.partition("<")[2].strip().replace("|1|", "1").encode(),
+        json.dumps(json.loads(update), separators=(",", ":")).encode(),
+    ]
+
+
+def every_kind(exchange: str) -> list[bytes]:
+    """A recorded frame or two of every kind that an exchange sends, none very long."""
+    if exchange == "binance":
+        return [
+            *recorded("fastmm/binance_raw_md_stream.jsonl")[:6],
+            *examples("binance_partial_book.txt"),
+            recorded("cryptofeed/binance_futures_aggtrade_kline.txt")[0],
+        ]
+    if exchange == "binance_usdm":
+        return [
+            *recorded("hftbacktest/usdm_btcusdt_20240718_head.gz")[:6],
+            *recorded("cryptofeed/binance_futures_aggtrade_kline.txt")[:2],
+            recorded("fastmm/binance_usdm_mark_price_stream.jsonl")[0],
+            *examples("binance_usdm_liquidations.txt"),
+            *examples("binance_usdm_partial_book.txt"),
+        ]
+    return [
+        *recorded("fastmm/bybit_spot_raw_md_stream.jsonl")[:8],
+        *(frame[frame.index(b"{") :] for frame in recorded("fastmm/bybit_tickers_head.jsonl")[:2]),
+        *recorded("fastmm/bybit_subscribe_error.json"),
+        *examples("bybit_linear_liquidations.txt"),
+        *examples("bybit_spot_ticker.txt"),
+        KLINE_OF_BYBIT,
+    ]
 
 
 @attrs.define
@@ -66,6 +125,50 @@ class Bench:
             assert all(0 < abs(quantity) < 10**18 for quantity in event.signed_quantities)
         assert self.ledger.statement(out)["balanced"]
 
+    def check_events(self) -> None:
+        """What came out is of known symbols, and its numbers and times are such as others rely on."""
+        for event in self.events:
+            match event:
+                case BookRun():
+                    assert event.symbol in SYMBOLS
+                    assert event.steps
+                    for step in event.steps:
+                        check_step(step)
+                case Candle():
+                    assert event.symbol in SYMBOLS
+                    assert EARLIEST <= event.start < event.end <= LATEST
+                    assert min(event.open, event.high, event.low, event.close) > 0
+                    assert min(event.volume, event.turnover, event.buy_volume or 0, event.count or 0) >= 0
+                case Ticker():
+                    assert event.symbol in SYMBOLS
+                    assert EARLIEST <= event.at <= LATEST
+                    for number in (event.last_price, event.mark_price, event.index_price):
+                        assert number is None or 0 < number < 10**18
+                    assert event.funding_rate is None or event.funding_rate.is_finite()
+                    assert event.next_funding_at is None or EARLIEST <= event.next_funding_at <= LATEST
+                case Liquidation():
+                    assert event.symbol in SYMBOLS
+                    assert EARLIEST <= event.at <= LATEST
+                    assert event.price > 0
+                    assert event.quantity >= 0
+
+
+def check_step(step: BookUpdate | BestQuote) -> None:
+    """A step's ids and numbers fit 64 bits."""
+    if isinstance(step, BestQuote):
+        assert 0 <= step.update_id <= MAX_ID
+        for text in (step.bid, step.bid_quantity, step.ask, step.ask_quantity):
+            assert parse(text)[0] >= 0
+        return
+    assert 0 <= step.first <= step.last <= MAX_ID
+    assert step.previous is None or 0 <= step.previous <= MAX_ID
+    assert step.at == 0 or EARLIEST <= step.at <= LATEST
+    assert min(step.price_decimals, step.quantity_decimals) >= 0
+    assert max(step.price_decimals, step.quantity_decimals) <= MAX_DECIMALS
+    for price, quantity in (*step.bids, *step.asks):
+        assert 0 < price < LIMIT
+        assert 0 <= quantity < LIMIT
+
 
 def bench(
     exchange: str, symbols: Iterable[str] = SYMBOLS, tick: str | None = None, step: str | None = None
@@ -93,6 +196,11 @@ def rows(events: Sequence[Event]) -> list[tuple[TradeId, int, Decimal, Decimal, 
             event.ids, event.times, event.prices, event.signed_quantities, event.counts, strict=True
         )
     ]
+
+
+def steps(events: Sequence[Event]) -> list[BookUpdate | BestQuote]:
+    """All steps of order books."""
+    return [step for event in events if isinstance(event, BookRun) for step in event.steps]
 
 
 def changed(frame: bytes, drop: str | None = None, **fields: object) -> bytes:

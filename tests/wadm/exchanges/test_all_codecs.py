@@ -4,13 +4,13 @@ import json
 from itertools import pairwise
 
 import pytest
-from codec_kit import bench, changed, recorded, rows
+from codec_kit import bench, changed, recorded, rows, steps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wadm.exchanges.base import Acknowledged, Codec, Leaving, Refused
 from wadm.exchanges.registry import EXCHANGES, UnknownExchangeError, find
-from wadm.market import IdKind, Trades
+from wadm.market import BookRun, IdKind, Trades
 
 BINANCE = recorded("fastmm/binance_raw_md_stream.jsonl")
 USDM = recorded("hftbacktest/usdm_btcusdt_20240718_head.gz")
@@ -25,19 +25,19 @@ BARE = json.dumps(json.loads(BINANCE[0])["data"]).encode()
 CASES = {
     "spot trade": ("binance", BINANCE[0], Trades, changed(BINANCE[0], t=388511)),
     "spot trade, bare": ("binance", BARE, Trades, changed(BINANCE[0], t=388511)),
-    "spot bookTicker": ("binance", BINANCE[1], None, BINANCE[0]),
-    "spot depth": ("binance", BINANCE[2], None, BINANCE[0]),
+    "spot bookTicker": ("binance", BINANCE[1], BookRun, BINANCE[0]),
+    "spot depth": ("binance", BINANCE[2], BookRun, BINANCE[0]),
     "ack": ("binance", b'{"result":null,"id":12}', Acknowledged, BINANCE[0]),
     "error": ("binance", b'{"error":{"code":4,"msg":"Too many"},"id":null}', Refused, BINANCE[0]),
     "shutdown": ("binance", b'{"e":"serverShutdown","E":1770123456789}', Leaving, BINANCE[0]),
     "futures trade": ("binance_usdm", USDM_TRADES[0], Trades, USDM_TRADES[1]),
     "futures aggTrade": ("binance_usdm", AGG_TRADE, Trades, changed(AGG_TRADE, a=309896911)),
-    "futures depth": ("binance_usdm", USDM[0], None, USDM_TRADES[0]),
+    "futures depth": ("binance_usdm", USDM[0], BookRun, USDM_TRADES[0]),
     "bybit trade": ("bybit_spot", BYBIT_TRADES[0], Trades, BYBIT_TRADES[1]),
     "bybit trades": ("bybit_spot", BYBIT_TRADES[2], Trades, BYBIT_TRADES[3]),
     "bybit ack": ("bybit_spot", BYBIT[0], Acknowledged, BYBIT_TRADES[0]),
     "bybit pong": ("bybit_spot", BYBIT[3], None, BYBIT_TRADES[0]),
-    "bybit book": ("bybit_spot", BYBIT[4], None, BYBIT_TRADES[0]),
+    "bybit book": ("bybit_spot", BYBIT[1], BookRun, BYBIT_TRADES[0]),
     "bybit error": ("bybit_spot", recorded("fastmm/bybit_subscribe_error.json")[0], Refused, BYBIT_TRADES[0]),
 }
 RUNS = {
@@ -83,7 +83,9 @@ def test_any_split_into_calls_gives_the_same_trades(exchange, data):
         parts.feed(*frames[start:end])
     assert parts.trades == whole.trades
     assert parts.gaps == whole.gaps
+    assert list(map(str, steps(parts.events))) == list(map(str, steps(whole.events)))
     assert parts.ledger == whole.ledger
+    assert parts.codec.heard == whole.codec.heard
     parts.check_balance()
 
 

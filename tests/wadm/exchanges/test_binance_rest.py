@@ -221,8 +221,10 @@ def test_a_trade_that_cannot_be_read_stays_missing_and_its_neighbours_are_taken(
     assert 12 not in desk.ids()
     assert desk.ledger.total().rejected == {why: 1}
     assert desk.balanced()
+    assert desk.missing() == [(12, 12)]
+    assert [(event.first, event.last) for event in desk.events if isinstance(event, Gap)] == [(11, 13)]
+    assert desk.filled() == [(11, 11), (13, 13)]
     if why != "time_in_future":
-        assert desk.missing() == [(12, 12)]
         assert [event.reason for event in desk.events if isinstance(event, Rejected)] == [why]
 
 

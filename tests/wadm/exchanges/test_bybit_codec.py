@@ -7,7 +7,7 @@ from codec_kit import CAPTURES, bench, changed, recorded
 from wadm.exchanges.base import Acknowledged, LimitError, Refused, Rejected
 from wadm.exchanges.registry import find
 from wadm.ledger import Account
-from wadm.market import Trades
+from wadm.market import BookRun, Trades
 
 SPOT = recorded("fastmm/bybit_spot_raw_md_stream.jsonl")
 SPOT_TRADES = [frame for frame in SPOT if b'"publicTrade.' in frame]
@@ -32,7 +32,7 @@ def test_a_recorded_connection():
         for trade in expected
     ]
     assert len(expected) == 8
-    assert [type(event) for event in codec.events] == [Acknowledged, Refused, Trades]
+    assert [type(event) for event in codec.events] == [Acknowledged, Refused, Trades, BookRun]
     assert codec.ledger.frames == 43
     assert not codec.ledger.frames_rejected
 
@@ -46,10 +46,10 @@ def test_a_linear_trade_is_named_by_a_uuid():
 
 
 def test_unread_topics_are_counted_and_left_alone():
-    codec = bench("bybit")
-    frames = recorded("fastmm/bybit_tickers_head.jsonl")
-    assert codec.feed(*frames) == []
-    assert codec.ledger.frames == len(frames)
+    codec = bench("bybit_spot")
+    frame = b'{"topic":"priceLimit.BTCUSDT","data":{"symbol":"BTCUSDT"},"ts":1750059683782}'
+    assert codec.feed(frame, frame) == []
+    assert codec.codec.heard == {"priceLimit.BTCUSDT": 2}
     assert not codec.ledger.frames_rejected
 
 

@@ -1,0 +1,220 @@
+"""What a running daemon answers questions from: its memory first, the stores for what is older."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from actors.answers.shelf import Shelf, outward
+from actors.messages import BarsAnswer, BarsQuery
+from actors.runtime import Runtime
+from actors.storage.errors import StorageError
+from actors.storage.runs import within
+from supervision import AskRefused, AskTimeout, ask
+from wadm import bar as bars
+from wadm.answers.asking import Asked, on_whole_minutes, respond
+from wadm.answers.question import Book, Material, Needs, Span
+from wadm.bar import Bar
+from wadm.coverage import Coverage, KnownGap
+from wadm.exchanges.registry import EXCHANGES
+from wadm.market import DAY, MINUTE, Instrument, Liquidation, Ticker, Trades
+from wadm.questions import QuestionError, Unavailable
+
+#: Seconds an aggregator has to answer.
+DEADLINE = 5.0
+
+#: Minutes one by one from which on an answer is made in a thread, so that trades are not kept waiting.
+MANY = 90
+
+_WINDOW = ""
+
+
+@attrs.define(eq=False)
+class Live:
+    """Answers questions from a running daemon."""
+
+    runtime: Runtime
+    shelf: Shelf
+
+    async def answer(self, asked: Asked) -> dict[str, object]:
+        """Return the answer. Raises QuestionError."""
+        memory = self.runtime.symbols[asked.instrument.key]
+        span = asked.span(memory.market_time)
+        needs = asked.question.needs(span, asked.values)
+        check_minutes(span, needs)
+        found = await self._ask(asked.instrument, span, needs)
+        gaps = memory.gaps_between(span.start, span.end)
+        book = self._book(asked, needs)
+        around = Around(memory.covered_from, gaps, book, memory.ticker, tuple(memory.liquidations))
+        making = _Making(asked, span, needs, found, self.shelf, around)
+        if making.at_hand:
+            return making.answer()
+        try:
+            return await trio.to_thread.run_sync(making.answer)
+        except StorageError as error:
+            raise Unavailable("the part of the window that is not in memory", str(error)) from error
+
+    async def everything(self, instrument: Instrument) -> Bar:
+        """Return all that is known of a symbol, merged. Raises QuestionError."""
+        market_time = self.runtime.symbols[instrument.key].market_time
+        found = await self._asked(instrument, BarsQuery({_WINDOW: (0, market_time + DAY)}))
+        live = found.bars[_WINDOW]
+        until = market_time + DAY if found.memory_from is None else found.memory_from
+        older = await trio.to_thread.run_sync(self.shelf.minutes, instrument, 0, until)
+        start = older[0].start if older else found.memory_from or 0
+        return bars.merge([*older, live], start, live.end)
+
+    async def closed_until(self, instrument: Instrument) -> int:
+        """Return the end (µs) of the last minute that is closed. Raises QuestionError."""
+        return (await self._asked(instrument, BarsQuery({}))).closed_until
+
+    def _book(self, asked: Asked, needs: Needs) -> Book | None:
+        """Return a copy of the order book: the answer may go on in a thread while the book moves."""
+        memory = self.runtime.books[asked.instrument.key]
+        if not needs.book or not memory.is_followed(self.runtime.connections.values()):
+            return None
+        age = memory.age_ms(trio.current_time())
+        return Book(memory.sync.book.copy(), memory.sync.synced, age)
+
+    async def _ask(self, instrument: Instrument, span: Span, needs: Needs) -> BarsAnswer:
+        spans = {_WINDOW: (span.start, span.end), **needs.merged}
+        query = BarsQuery({name: outward(*one) for name, one in spans.items()}, needs.minutes)
+        return await self._asked(instrument, query)
+
+    async def _asked(self, instrument: Instrument, query: BarsQuery) -> BarsAnswer:
+        try:
+            found: BarsAnswer = await ask(self.runtime.aggregators[instrument.key], query, deadline=DEADLINE)
+        except AskTimeout:
+            raise Unavailable(instrument.key, f"it did not answer within {DEADLINE:g} s") from None
+        except AskRefused as error:
+            raise Unavailable(instrument.key, str(error)) from None
+        return found
+
+
+def check_minutes(span: Span, needs: Needs) -> None:
+    """Refuse a window within minutes where the question goes through minutes. Raises QuestionError."""
+    if needs.minutes is not None and not on_whole_minutes(span):
+        name, at = ("start", span.start) if span.start % MINUTE else ("end", span.end)
+        raise QuestionError(name, str(at), "a whole minute: this question is answered from one-minute bars")
+
+
+@attrs.frozen(eq=False)
+class Around:
+    """What is known of a symbol beside its bars, as it stood when the question was asked."""
+
+    covered_from: int | None
+    gaps: Sequence[KnownGap]
+    book: Book | None
+    ticker: Ticker | None
+    liquidations: Sequence[Liquidation]
+
+
+@attrs.frozen(eq=False)
+class _Making:
+    """An answer in the making: it may go on in a thread, and touches nothing that lives on the loop."""
+
+    asked: Asked
+    span: Span
+    needs: Needs
+    found: BarsAnswer
+    shelf: Shelf
+    around: Around
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether all of it is in memory, and little enough to be answered at once."""
+        spans = [(self.span.start, self.span.end), *self.needs.merged.values()]
+        spans += [self.needs.minutes] if self.needs.minutes else []
+        return (
+            on_whole_minutes(self.span)
+            and not self.needs.trades
+            and len(self.found.minutes) < MANY
+            and all(self._older_end(*one) is None for one in spans)
+        )
+
+    def answer(self) -> dict[str, object]:
+        """Put the material together and answer."""
+        older, bar = self._merged(_WINDOW, self.span.start, self.span.end)
+        stored_from = self._stored_from() if older is not None and older.rows else None
+        material = Material(
+            instrument=self.asked.instrument,
+            span=self.span,
+            bar=bar,
+            coverage=self._coverage(bar, stored_from),
+            minutes=self._minutes(),
+            merged={name: self._merged(name, *one)[1] for name, one in self.needs.merged.items()},
+            trades=self._trades(),
+            book=self.around.book,
+            ticker=self.around.ticker,
+            liquidations=self.around.liquidations,
+        )
+        return respond(self.asked, material)
+
+    def _stored_from(self) -> int | None:
+        extent = self.shelf.reader.extent(self.asked.instrument.exchange, self.asked.instrument.symbol)
+        return extent and extent[0]
+
+    def _older_end(self, start: int, end: int) -> int | None:
+        """Return where the part of a span ends that only the stores have, None where there is none."""
+        until = end if self.found.memory_from is None else min(self.found.memory_from, end)
+        return until if start < until else None
+
+    def _merged(self, name: str, start: int, end: int) -> tuple[Bar | None, Bar]:
+        """Return what came from the stores of a span, and all of it."""
+        instrument, now = self.asked.instrument, self.found.market_time
+        if (start, end) != outward(start, end):
+            stored = self.shelf.merged(instrument, start, end, now)
+            return stored, stored
+        live, until = self.found.bars[name], self._older_end(start, end)
+        if until is None:
+            return None, live
+        older = self.shelf.merged(instrument, start, until, now)
+        return older, bars.merge([older, live], start, end)
+
+    def _minutes(self) -> list[Bar]:
+        if self.needs.minutes is None:
+            return []
+        live = [bars.decode(packed) for packed in self.found.minutes]
+        until = self._older_end(*self.needs.minutes)
+        if until is None:
+            return live
+        return [*self.shelf.minutes(self.asked.instrument, self.needs.minutes[0], until), *live]
+
+    def _trades(self) -> list[Trades] | None:
+        """Return the raw trades of the window, None where some are no longer kept."""
+        if not self.needs.trades:
+            return None
+        trades = self.shelf.trades(self.asked.instrument, *outward(self.span.start, self.span.end))
+        if not covers(trades, self._closed_minutes()):
+            return None
+        return [within(run, self.span.start, self.span.end) for run in trades]
+
+    def _closed_minutes(self) -> list[Bar]:
+        first, last = outward(self.span.start, self.span.end)
+        until = min(last, self.found.closed_until)
+        return self.shelf.minutes(self.asked.instrument, first, until) if first < until else []
+
+    def _coverage(self, bar: Bar, stored_from: int | None) -> Coverage:
+        """Say what the answer rests on; ``stored_from`` is where the bars that came from the stores begin."""
+        span, found = self.span, self.found
+        known = [one for one in (self.around.covered_from, stored_from) if one is not None]
+        start, end = max(span.start, min(known, default=span.end)), min(span.end, found.market_time)
+        return Coverage(
+            covered=(start, end) if start < end else None,
+            final=span.end <= found.closed_until and not bar.partial,
+            provable=EXCHANGES[self.asked.instrument.exchange].ids_count_up,
+            gaps=self.around.gaps,
+            sources=["live"] if stored_from is None else ["live", "store"],
+            epoch=found.epoch,
+            warming=found.warming,
+        )
+
+
+def covers(trades: Sequence[Trades], minutes: Sequence[Bar]) -> bool:
+    """Say whether raw trades are all that these bars were made of, in the minutes of their window."""
+    kept: Counter[int] = Counter()
+    for run in trades:
+        for time, count in zip(run.times, run.counts, strict=True):
+            kept[time - time % MINUTE] += count
+    return all(kept[bar.start] >= bar.buy_trades + bar.sell_trades for bar in minutes)

@@ -1,0 +1,103 @@
+"""The one door for questions: HTTP, MCP and the command line all ask here.
+
+Live windows are answered from the aggregators' memory, what is older from bars in the stores, and a window
+that reaches into both is merged.
+"""
+
+from collections.abc import Mapping
+
+import attrs
+import trio
+
+from actors.answers.material import Live
+from actors.answers.overview import Overview
+from actors.answers.shelf import Shelf
+from actors.answers.stored import Stored
+from actors.following.choosing import Choosing
+from wadm import views
+from wadm.answers import profile
+from wadm.answers.asking import Asked, read
+from wadm.answers.question import Question
+from wadm.depth import depth_answer
+from wadm.market import Instrument
+from wadm.questions import NotFollowed, QuestionError, Unavailable, read_depth
+
+#: The parameter of every question that asks for the answer to be made again.
+RECOMPUTE = "recompute"
+
+
+@attrs.define(eq=False)
+class Queries(Overview):
+    """Answers about the market and the daemon itself. All raise QuestionError for the asker's mistakes."""
+
+    choosing: Choosing = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Choosing(self.runtime), takes_self=True)
+    )
+
+    _live: Live = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Live(self.runtime, Shelf(self.runtime.reader)), takes_self=True),
+    )
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """The instruments that are followed, by ``exchange:SYMBOL``."""
+        return {key: memory.instrument for key, memory in self.runtime.symbols.items()}
+
+    async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
+        """Answer a question; with ``recompute`` also from the stored bars, and say whether both agree."""
+        given = dict(given)
+        again = _flag(RECOMPUTE, given.pop(RECOMPUTE, "false"))
+        asked = read(question, given, self.instruments)
+        return await (self._recomputed(asked) if again else self._live.answer(asked))
+
+    async def _recomputed(self, asked: Asked) -> dict[str, object]:
+        """Answer for the closed minutes of the window, from memory and from what is stored."""
+        span = asked.span(self.runtime.symbols[asked.instrument.key].market_time)
+        end = min(span.end, await self._live.closed_until(asked.instrument))
+        if end <= span.start:
+            raise Unavailable("the answer made again", "no minute of the window is closed yet")
+        closed = attrs.evolve(asked, timeframe=None, start=span.start, end=end)
+        answer = await self._live.answer(closed)
+        await self.runtime.marks.wait_for(lambda _: not self.runtime.writer_mailbox.pending())
+        return await trio.to_thread.run_sync(Stored(self.runtime.reader).recomputed, closed, answer)
+
+    async def depth(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        """Answer for an order book; see ``wadm.depth.depth_answer`` for its shape.
+
+        The book is read where it lies: it is never folded halfway when another task runs.
+        """
+        asked = read_depth(parameters, self.instruments)
+        key, exchange = asked.instrument.key, asked.instrument.exchange
+        memory = self.runtime.books[key]
+        if not memory.is_followed(self.runtime.connections.values()):
+            remedy = f"add book to exchanges.{exchange}.streams in the settings"
+            raise NotFollowed("The order book", "symbol", key, remedy)
+        age = memory.age_ms(trio.current_time())
+        return {
+            **depth_answer(asked.instrument, memory.sync, asked.levels, age_ms=age),
+            "counters": memory.counters(),
+            "alarm": memory.alarm or None,
+            "last_audit": memory.last_audit,
+            "coverage": {
+                "sources": ["live"],
+                "epoch": self.runtime.epoch,
+                "warming": memory.sync.synced_at is None,
+            },
+        }
+
+    async def summary(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Answer what replay prints of one symbol, over everything there is."""
+        asked = read(profile.QUESTION, given, self.instruments, everything=True)
+        bar = await self._live.everything(asked.instrument)
+        return views.summary(bar, profile.of(bar, asked.instrument, asked.values))
+
+    async def symbols(self) -> dict[str, object]:
+        """List the symbols that are followed and where each stands."""
+        return {"symbols": [self._listed(memory) for memory in self.runtime.symbols.values()]}
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise QuestionError(name, text, "true or false")
+    return text == "true"

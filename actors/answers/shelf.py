@@ -1,0 +1,77 @@
+"""Bars and trades from the stores, with whole past days kept merged: a month is then some thirty merges."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import attrs
+
+from actors.storage.reader import DataReader
+from actors.storage.runs import distinct
+from wadm import bar as bars
+from wadm.bar import Bar
+from wadm.market import DAY, MINUTE, Instrument, Trades
+
+#: Merged days remembered, packed: a month of twenty symbols.
+DAYS = 600
+
+#: A day this long past its end (µs) is not revised any more: no exchange gives missed trades for longer.
+SETTLED = 2 * DAY
+
+
+@attrs.define(eq=False)
+class Shelf:
+    """What a data directory holds. Times in µs. Every method blocks, and may raise StorageError."""
+
+    reader: DataReader
+    _days: OrderedDict[tuple[str, int], bytes] = attrs.field(factory=OrderedDict, init=False)
+
+    def minutes(self, instrument: Instrument, start: int, end: int) -> list[Bar]:
+        """Return the one-minute bars that start in ``[start, end)``, ascending; unclosed ones are partial."""
+        closed = self.reader.bars(instrument.exchange, instrument.symbol, start, end)
+        known = {bar.start for bar in closed}
+        unclosed = self.reader.unclosed(instrument.exchange, instrument.symbol)
+        return [*closed, *(bar for bar in unclosed if start <= bar.start < end and bar.start not in known)]
+
+    def merged(self, instrument: Instrument, start: int, end: int, now: int) -> Bar:
+        """Return everything traded in ``[start, end)``, to the microsecond; ``now`` is market time.
+
+        Raises StorageError where an end lies within a minute whose single trades are no longer kept.
+        """
+        return bars.merge(self._parts(instrument, start, end, now), start, end)
+
+    def _parts(self, instrument: Instrument, start: int, end: int, now: int) -> Iterator[Bar]:
+        at = start
+        while at < end:
+            next_day = at - at % DAY + DAY
+            if at % DAY == 0 and next_day <= min(end, now - SETTLED):
+                yield self._day(instrument, at)
+            else:
+                until = self._until(at, end, now)
+                yield self.reader.merged(instrument.exchange, instrument.symbol, at, until)
+                next_day = until
+            at = next_day
+
+    @staticmethod
+    def _until(at: int, end: int, now: int) -> int:
+        """Return where the part that begins at ``at`` ends: at a day that may be kept, or at the end."""
+        next_day = at - at % DAY + DAY
+        return next_day if next_day + DAY <= min(end, now - SETTLED) else end
+
+    def _day(self, instrument: Instrument, start: int) -> Bar:
+        name = instrument.key, start
+        packed = self._days.get(name)
+        if packed is None:
+            day = self.reader.merged(instrument.exchange, instrument.symbol, start, start + DAY)
+            packed = self._days[name] = bars.encode(day)
+            while len(self._days) > DAYS:
+                self._days.popitem(last=False)
+        return bars.decode(packed)
+
+    def trades(self, instrument: Instrument, start: int, end: int) -> list[Trades]:
+        """Return the raw trades of ``[start, end)`` that are still kept, each once."""
+        return list(distinct(self.reader.journal.trades(instrument.exchange, instrument.symbol, start, end)))
+
+
+def outward(start: int, end: int) -> tuple[int, int]:
+    """Return the whole minutes that hold ``[start, end)``."""
+    return start - start % MINUTE, -(-end // MINUTE) * MINUTE

@@ -1,0 +1,157 @@
+"""Questions answered from a data directory alone, whether or not a daemon runs on it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from actors.answers.material import check_minutes, covers
+from actors.answers.recompute import compared
+from actors.answers.shelf import Shelf, outward
+from actors.configuration import load_listing
+from actors.storage.reader import DataReader
+from actors.storage.runs import within
+from wadm import bar as bars
+from wadm import views
+from wadm.answers import profile
+from wadm.answers.asking import Asked, on_whole_minutes, read, respond
+from wadm.answers.question import Material, Needs, Question, Span
+from wadm.bar import Bar
+from wadm.coverage import Coverage, KnownGap
+from wadm.exchanges.registry import EXCHANGES
+from wadm.market import Instrument, Trades
+from wadm.questions import Unavailable
+
+
+def instruments(reader: DataReader) -> dict[str, Instrument]:
+    """Return the instruments of which there is data, by ``exchange:SYMBOL``."""
+    listing = load_listing()
+    found = (
+        listing.get(f"{exchange}:{symbol}") or Instrument(exchange, symbol)
+        for exchange, symbol in reader.symbols()
+    )
+    return {instrument.key: instrument for instrument in found}
+
+
+@attrs.define(eq=False)
+class Stored:
+    """Answers questions from a data directory. May raise StorageError."""
+
+    reader: DataReader
+    _shelf: Shelf = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._shelf = Shelf(self.reader)
+
+    def ask(
+        self, question: Question, given: Mapping[str, str], *, recompute: bool = False
+    ) -> dict[str, object]:
+        """Return the answer, over everything stored where no window is named. Raises QuestionError."""
+        asked = read(question, given, instruments(self.reader), everything=True)
+        answer = self.answer(asked)
+        return self.recomputed(asked, answer) if recompute else answer
+
+    def recomputed(self, asked: Asked, answer: Mapping[str, object]) -> dict[str, object]:
+        """Return an answer, compared with the one made of the stored bars one by one."""
+        one, (span, _) = asked.instrument, self._span(asked)
+        needs = asked.question.needs(span, asked.values)
+
+        def merged(start: int, end: int) -> Bar:
+            return bars.merge(self._shelf.minutes(one, start, end), start, end)
+
+        counted = len(self._shelf.minutes(one, span.start, span.end))
+        whole = on_whole_minutes(span)
+        bar = (
+            merged(span.start, span.end)
+            if whole
+            else self.reader.merged(one.exchange, one.symbol, span.start, span.end)
+        )
+        return compared(
+            answer,
+            self._respond(
+                asked, span, needs, bar, {name: merged(*wanted) for name, wanted in needs.merged.items()}
+            ),
+            counted,
+        )
+
+    def answer(self, asked: Asked) -> dict[str, object]:
+        """Return the answer to a question that was read. Raises QuestionError."""
+        one, (span, known) = asked.instrument, self._span(asked)
+        needs = asked.question.needs(span, asked.values)
+        check_minutes(span, needs)
+        bar = self._shelf.merged(one, span.start, span.end, known[1])
+        merged = {name: self._shelf.merged(one, *wanted, known[1]) for name, wanted in needs.merged.items()}
+        return self._respond(asked, span, needs, bar, merged)
+
+    def _span(self, asked: Asked) -> tuple[Span, tuple[int, int]]:
+        """Return the window that is meant, and ``[start, end)`` of all that is stored."""
+        one = asked.instrument
+        known = self.reader.span(one.exchange, one.symbol)
+        if known is None:
+            raise Unavailable(one.key, "no trade of it is stored")
+        if asked.timeframe is None and asked.start is None and not asked.rolling:
+            asked = attrs.evolve(asked, start=known[0], end=known[1])
+        # The newest window is the one that holds the newest trade.
+        return attrs.evolve(asked.span(known[1] - 1), market_time=known[1]), known
+
+    def _respond(
+        self, asked: Asked, span: Span, needs: Needs, bar: Bar, merged: Mapping[str, Bar]
+    ) -> dict[str, object]:
+        one = asked.instrument
+        return respond(
+            asked,
+            Material(
+                instrument=one,
+                span=span,
+                bar=bar,
+                coverage=self._coverage(asked, span, bar),
+                minutes=self._shelf.minutes(one, *needs.minutes) if needs.minutes else (),
+                merged=merged,
+                trades=self._trades(one, span, needs),
+            ),
+        )
+
+    def _trades(self, one: Instrument, span: Span, needs: Needs) -> list[Trades] | None:
+        if not needs.trades:
+            return None
+        whole = outward(span.start, span.end)
+        trades = self._shelf.trades(one, *whole)
+        if not covers(trades, self._shelf.minutes(one, *whole)):
+            return None
+        return [within(run, span.start, span.end) for run in trades]
+
+    def _coverage(self, asked: Asked, span: Span, bar: Bar) -> Coverage:
+        one = asked.instrument
+        known = self.reader.span(one.exchange, one.symbol) or (0, 0)
+        start, end = max(span.start, known[0]), min(span.end, known[1])
+        gaps = self.reader.gaps(one.exchange, one.symbol, span.start, span.end)
+        return Coverage(
+            covered=(start, end) if start < end else None,
+            final=span.end <= known[1] and not bar.partial,
+            provable=EXCHANGES[one.exchange].ids_count_up,
+            gaps=[KnownGap(record.gap, record.state, record.reason) for record in gaps],
+            sources=["store"],
+            epoch=None,
+            warming=False,
+        )
+
+
+def summaries(directory: Path, row_size: str | None) -> dict[str, Any]:
+    """Return what a replay prints of its symbols, read from the data directory."""
+    reader = DataReader.open(directory)
+    try:
+        return {
+            key: summary(reader, one, {} if row_size is None else {"row_size": row_size})
+            for key, one in sorted(instruments(reader).items())
+        }
+    finally:
+        reader.close()
+
+
+def summary(reader: DataReader, one: Instrument, given: Mapping[str, str]) -> dict[str, object]:
+    """Return what a replay prints of one symbol, over everything that is stored of it."""
+    named = {"exchange": one.exchange, "symbol": one.symbol, **given}
+    asked = read(profile.QUESTION, named, {one.key: one}, everything=True)
+    bar = reader.merged(one.exchange, one.symbol, *(reader.span(one.exchange, one.symbol) or (0, 0)))
+    return views.summary(bar, profile.of(bar, one, asked.values))

@@ -1,0 +1,1 @@
+"""Order books: kept in step, audited against fresh snapshots."""

@@ -1,0 +1,112 @@
+"""The book actor: one symbol's order book, put together from snapshots and diffs.
+
+A run of updates is folded without an await; snapshots are asked for beside it. In a recording, which is read
+as fast as it can be, the fold waits for them instead: the far side would be at its end otherwise.
+"""
+
+from collections.abc import Mapping
+
+import attrs
+import structlog
+import trio
+
+from actors.background import background
+from actors.books.audits import Audits
+from actors.books.memory import BookMemory
+from actors.books.snapshots import Snapshots
+from actors.connections.memory import ConnectionMemory
+from actors.messages import BookBatch, Reached
+from actors.rest import Rest
+from supervision import Context
+from wadm.book_sync import Outcome
+from wadm.market import SECOND, BestQuote, BookChange, BookUpdate
+
+log = structlog.get_logger("book")
+
+#: Seconds between two looks at a book on which nothing comes.
+_LOOK = 1.0
+
+
+@attrs.define(eq=False)
+class Book:
+    """Everything one book needs; ``run`` is the actor."""
+
+    memory: BookMemory
+    rest: Rest
+    connections: Mapping[str, ConnectionMemory]
+    playback: bool = False
+
+    async def run(self, context: Context) -> None:
+        """Put the book together until the mailbox is closed and empty."""
+        if context.mailbox is None:
+            raise RuntimeError(f"{context.name} was started without a mailbox")
+        memory = self.memory
+        memory.audit = None
+        snapshots = Snapshots(memory, self.rest, self.connections, self.playback)
+        audits = Audits(memory, snapshots)
+        context.started()
+        async with background() as nursery:
+            nursery.start_soon(audits.run)
+            if not self.playback:
+                nursery.start_soon(snapshots.run)
+                nursery.start_soon(self._watch, audits)
+            async for message in context.mailbox:
+                if isinstance(message, Reached):
+                    message.event.set()
+                elif isinstance(message, BookBatch):
+                    self._fold(message)
+                    if self.playback:
+                        await snapshots.catch_up()
+
+    def _fold(self, batch: BookBatch) -> None:
+        """Fold a run. No await: nobody may see half of an update."""
+        memory = self.memory
+        for step in batch.run.steps:
+            if isinstance(step, BestQuote):
+                memory.quotes.quote(step)
+            else:
+                self._take(step, batch.received_at)
+        self._look_at_crossing()
+        if memory.sync.wants_snapshot:
+            memory.changed.notify()
+
+    def _take(self, update: BookUpdate, at: int) -> None:
+        memory = self.memory
+        outcome = memory.sync.take(update, at)
+        if outcome is Outcome.IGNORED:
+            return
+        memory.received += 1
+        memory.updated_at, memory.updated_clock = at, trio.current_time()
+        if outcome is Outcome.GAP or update.change is BookChange.SNAPSHOT:
+            memory.quotes.forget()
+            memory.audit = None
+            memory.changed.notify()
+        if outcome is Outcome.GAP:
+            log.warning("book_out_of_step", symbol=memory.instrument.key, reason=memory.sync.reason)
+        elif outcome is Outcome.APPLIED and update.change is BookChange.DIFF:
+            memory.quotes.applied(update, memory.sync.book)
+        if memory.audit is not None:
+            memory.audit.take(update, at)
+            memory.changed.notify()
+
+    def _look_at_crossing(self) -> None:
+        """Give up a book that is crossed for longer than a market can be: it is wrong, gaps or no gaps."""
+        memory, sync = self.memory, self.memory.sync
+        # A recording's time is the exchange's alone: it may be held up at any point.
+        now = 0 if self.playback else int(trio.current_time() * SECOND)
+        if not sync.synced:
+            memory.crossing.since = None
+            return
+        if memory.crossing.look(sync.at, now, crossed=sync.book.crossed):
+            memory.crossing.since = None
+            memory.alarm = f"the book of {memory.instrument.key} was crossed for too long"
+            log.error("book_crossed", symbol=memory.instrument.key, update=sync.last)
+            memory.lose("the book was crossed for too long")
+        elif memory.crossing.since is None:
+            memory.alarm = ""
+
+    async def _watch(self, audits: Audits) -> None:
+        while True:
+            await trio.sleep(_LOOK)
+            self._look_at_crossing()
+            audits.look()

@@ -1,0 +1,1 @@
+"""Connections to exchanges: WebSockets, their subscriptions, their watchdogs, their replacement."""

@@ -1,0 +1,1 @@
+"""Which symbols are followed, and how that changes while the daemon runs."""

@@ -1,0 +1,1 @@
+"""Recording: what connections receive, written as captures."""

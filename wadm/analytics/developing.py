@@ -1,0 +1,48 @@
+"""The developing profile: POC, VAH and VAL as they stood at each step's close while a window was open."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import attrs
+
+from wadm.analytics.profile import Profile, ValueAreaMethod, profile
+from wadm.bar import Bar
+
+ALGORITHM = "developing-profile/1"
+
+
+@attrs.frozen
+class Development:
+    """The profile of everything from the window's start to ``at`` (µs)."""
+
+    at: int
+    profile: Profile
+
+
+def developing(
+    minutes: Sequence[Bar],
+    start: int,
+    end: int,
+    *,
+    step: int,
+    row_size: Decimal,
+    value_area: Decimal,
+    method: ValueAreaMethod,
+) -> Iterator[Development]:
+    """Yield the profile at each step's end (``step`` µs, counted from ``start``) at which something traded.
+
+    ``minutes`` are the one-minute bars of ``[start, end)``, ascending. The last step is cut at ``end``.
+    Raises RowSizeError where there would be too many rows.
+    """
+    so_far = Bar(start, end)
+    at = start + step
+    traded = False
+    for bar in minutes:
+        while bar.start >= at:
+            if traded:
+                yield Development(at, profile(so_far, row_size, value_area, method))
+            at, traded = at + step, False
+        so_far.absorb(bar)
+        traded = traded or bool(bar.rows)
+    if traded:
+        yield Development(min(at, end), profile(so_far, row_size, value_area, method))

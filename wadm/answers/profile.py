@@ -1,0 +1,55 @@
+"""``profile``: the volume profile of a window."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from wadm import views
+from wadm.analytics.profile import ALGORITHM, Profile, RowSizeError, profile, readable_row_size
+from wadm.answers.parameters import AUTO, METHOD, ROW_SIZE, VALUE_AREA
+from wadm.answers.question import Material, Question, Values
+from wadm.bar import Bar
+from wadm.market import Instrument
+from wadm.numbers import plain
+from wadm.questions import QuestionError
+
+
+def row_size_of(asked: Decimal | str | None, instrument: Instrument, bar: Bar) -> Decimal:
+    """Return the row size that was asked for: a number, a readable one, or by default the tick."""
+    if isinstance(asked, Decimal):
+        return asked
+    if asked == AUTO and bar.low is not None and bar.high is not None:
+        return readable_row_size(bar.low, bar.high, bar.price_decimals, instrument.tick)
+    return views.default_row_size(instrument, bar)
+
+
+def of(bar: Bar, instrument: Instrument, values: Values) -> Profile:
+    """Return the profile of a bar as it was asked for. Raises QuestionError where it has too many rows."""
+    size = row_size_of(values["row_size"], instrument, bar)
+    try:
+        return profile(bar, size, values["value_area"], values["method"])
+    except RowSizeError as error:
+        raise QuestionError("row_size", plain(size), f"larger rows: {error}") from error
+
+
+def _answer(material: Material, values: Values) -> Mapping[str, object]:
+    bar, tick = material.bar, material.instrument.tick
+    found = of(bar, material.instrument, values)
+    return {
+        "tick": None if tick is None else plain(tick),
+        "value_area": plain(found.value_area),
+        "method": str(found.method),
+        "value_area_volume": found.volume(found.value_area_volume),
+        **views.summary(bar, found),
+        "partial": bar.partial,
+        "rows": views.rows(found, sorted(found.rows)),
+    }
+
+
+QUESTION = Question(
+    name="profile",
+    path="volume-profile",
+    title="Volume profile: volume by row of price, point of control, value area",
+    algorithm=ALGORITHM,
+    parameters=(ROW_SIZE, VALUE_AREA, METHOD),
+    answer=_answer,
+)

@@ -1,0 +1,60 @@
+"""The questions by name. To add one: a module beside this one, and a line here."""
+
+from wadm.answers import (
+    activity,
+    anomalies,
+    book,
+    candles,
+    composite,
+    cvd,
+    delta,
+    derivatives,
+    developing,
+    footprint,
+    large_trades,
+    levels,
+    nodes,
+    order_flow,
+    overview,
+    pocs,
+    profile,
+    session,
+    sides,
+    signals,
+    sweeps,
+    vpin,
+    vwap,
+)
+from wadm.answers.question import Question
+
+QUESTIONS: dict[str, Question] = {
+    question.name: question
+    for question in (
+        profile.QUESTION,
+        order_flow.QUESTION,
+        composite.QUESTION,
+        developing.QUESTION,
+        nodes.QUESTION,
+        pocs.NAKED,
+        pocs.HISTORY,
+        vwap.QUESTION,
+        footprint.QUESTION,
+        candles.QUESTION,
+        large_trades.QUESTION,
+        large_trades.SIZES,
+        cvd.QUESTION,
+        delta.QUESTION,
+        sides.QUESTION,
+        vpin.QUESTION,
+        signals.QUESTION,
+        sweeps.QUESTION,
+        levels.QUESTION,
+        levels.NEAR,
+        overview.QUESTION,
+        session.QUESTION,
+        activity.QUESTION,
+        anomalies.QUESTION,
+        book.QUESTION,
+        derivatives.QUESTION,
+    )
+}
