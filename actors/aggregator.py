@@ -24,15 +24,18 @@ from actors.messages import (
     TradeBatch,
 )
 from actors.rebuild import rebuild
+from actors.storage.errors import StorageError
 from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
+from actors.storage.runs import distinct, within
 from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
 from wadm import views
 from wadm.analytics.order_flow import order_flow, session_start
 from wadm.analytics.profile import RowSizeError, profile
 from wadm.bar import Bar, encode
 from wadm.ledger import Ledger
-from wadm.market import MINUTE
+from wadm.market import MINUTE, Trades
+from wadm.path import straightened
 from wadm.series import BarSeries
 
 log = structlog.get_logger("aggregator")
@@ -58,6 +61,7 @@ class Aggregator:
     epoch: int
     grace: int
     _series: BarSeries = attrs.field(init=False)
+    _mailbox: Mailbox = attrs.field(init=False)
     _since_checkpoint: int = 0
     _checkpoint_due: float = 0.0
 
@@ -66,6 +70,7 @@ class Aggregator:
         mailbox = context.mailbox
         if mailbox is None:
             raise RuntimeError(f"{context.name} was started without a mailbox")
+        self._mailbox = mailbox
         self._series = BarSeries(self.memory.closed, self.grace)
         await rebuild(self.memory, self._series, self.reader, epoch=self.epoch)
         self._record(self._series.advance(self.memory.market_time))
@@ -85,8 +90,11 @@ class Aggregator:
                 self._advance(market_time)
             case EndOfCapture(market_time=market_time):
                 self._finish(market_time)
+                await self._straighten(at_once=True)
+                self._record_all()
             case Ask(request=BarsQuery() as query):
                 message.reply(self._answer(query))
+        await self._straighten(at_once=False)
         await self._journal_records()
         if isinstance(message, EndOfCapture):
             self.memory.ended.set()
@@ -177,10 +185,37 @@ class Aggregator:
         self._record(self._series.finish(memory.market_time))
         memory.open_from = None
         checking.compare(memory, self._series.open, self.grace)
-        for timeframe, start, end in memory.due.take_all():
-            self._record_window(timeframe, start, end)
+
+    async def _straighten(self, *, at_once: bool) -> None:
+        """Make the path of bars exact in which a trade came late; where more waits, that can wait too."""
+        memory = self.memory
+        while memory.crooked and (at_once or not self._mailbox.statistics().depth):
+            start = min(memory.crooked)
+            memory.crooked.discard(start)
+            try:
+                runs = await trio.to_thread.run_sync(self._raw, start)
+            except StorageError as error:
+                log.warning("path_left_inexact", symbol=memory.instrument.key, reason=str(error))
+                return
+            closed = None if start in self._series.open else self._series.closed.get(start)
+            better = None if closed is None or closed.exact_path else straightened(closed, runs)
+            if better is not None:
+                self._series.closed.put(better)
+                self._record([better])
+
+    def _raw(self, start: int) -> list[Trades]:
+        """Return the raw trades of a minute: what is journalled, and what soon will be. Runs in a thread."""
+        name = self.memory.instrument
+        waiting = [within(one.trades, start, start + MINUTE) for one in tuple(self.memory.uncommitted)]
+        kept = self.reader.journal.trades(name.exchange, name.symbol, start, start + MINUTE)
+        return list(distinct([*kept, *waiting]))
 
     # --- records ---
+
+    def _record_all(self) -> None:
+        """Record every window whose bars were closed since it was recorded: the data has ended."""
+        for timeframe, start, end in self.memory.due.take_all():
+            self._record_window(timeframe, start, end)
 
     def _record(self, closed: Iterable[Bar]) -> None:
         name = self.memory.instrument
@@ -188,6 +223,8 @@ class Aggregator:
             self.memory.records.append(BarRecord(name.exchange, name.symbol, bar))
             self.memory.due.noted(bar.start)
             checking.closed_again(self.memory, bar)
+            if not bar.exact_path:
+                self.memory.crooked.add(bar.start)
 
     def _record_window(self, timeframe: str, start: int, end: int) -> None:
         memory, name = self.memory, self.memory.instrument

@@ -50,16 +50,16 @@ class SymbolMemory:
 
     ``source`` is the kind of trades that is folded; those of another kind are the same trades once more.
     ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
-    behind all others. ``uncommitted`` batches were folded, but may not be in the journal yet. ``records``
-    wait to be journalled. ``left`` are batches that were left to the journal because the mailbox was full:
-    (incarnation, number) -> how many trades. ``poisoned`` are batches to be skipped,
-    ``unwritten`` the dead letters of those the writer did not survive. ``covered_from`` (µs) is
-    the earliest trade received or kept, ``open_from`` where the earliest bar starts that is not closed yet.
-
-    ``counted`` says that the exchange's ids count up by one, so that a gap shows by itself. Where they do
-    not, ``received_to`` (µs) is the newest trade received, and ``broken`` why some may be missing behind it.
-    ``candles`` and ``second`` check the bars; ``doubted`` are minutes with gaps, of which the exchange is
-    still to be asked for its candle. ``gap_noticed`` tells of a gap to be filled.
+    behind all others. ``crooked`` are the starts of closed bars in which a trade came out of order.
+    ``uncommitted`` batches were folded, but may not be in the journal yet. ``records`` wait to be journalled.
+    ``left`` are batches that were left to the journal because the mailbox was full: (incarnation, number) ->
+    how many trades. ``poisoned`` are batches to be skipped, ``unwritten`` the dead letters of those the
+    writer did not survive. ``covered_from`` (µs) is the earliest trade received or kept, ``open_from`` where
+    the earliest bar starts that is not closed yet. ``counted`` says that the exchange's ids count up by one,
+    so that a gap shows by itself. Where they do not, ``received_to`` (µs) is the newest trade received, and
+    ``broken`` why some may be missing behind it. ``candles`` and ``second`` check the bars; ``doubted`` are
+    minutes with gaps, of which the exchange is still to be asked for its candle. ``gap_noticed`` tells of a
+    gap to be filled.
     """
 
     instrument: Instrument
@@ -70,6 +70,7 @@ class SymbolMemory:
     uncommitted: deque[TradeBatch] = attrs.field(factory=deque)
     records: deque[Entry] = attrs.field(factory=deque)
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
+    crooked: set[int] = attrs.field(factory=set)
     poisoned: set[tuple[int, int]] = attrs.field(factory=set)
     unwritten: set[int] = attrs.field(factory=set)
     due: DueWindows = attrs.field(factory=DueWindows)

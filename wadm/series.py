@@ -18,8 +18,8 @@ BLOCK = 5 * MINUTE
 class ClosedBars:
     """Closed one-minute bars, packed, by start. Outlives its aggregator's crash, and is bounded by ``keep``.
 
-    Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked for
-    last, so that a window asked for again costs one, and one that has grown a few.
+    Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked
+    for last, so that a window asked for again costs one, and one that has grown a few.
     """
 
     keep: int = DAY + HOUR

@@ -1,7 +1,9 @@
 """What a running daemon answers questions from: its memory first, the stores for what is older."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import attrs
 import trio
@@ -18,6 +20,7 @@ from wadm.answers.question import Book, Material, Needs, Span
 from wadm.bar import Bar
 from wadm.coverage import Coverage, KnownGap
 from wadm.exchanges.registry import EXCHANGES
+from wadm.instants import iso
 from wadm.market import DAY, MINUTE, Instrument, Liquidation, Ticker, Trades
 from wadm.questions import QuestionError, Unavailable
 
@@ -29,6 +32,8 @@ MANY = 90
 
 _WINDOW = ""
 
+T = TypeVar("T")
+
 
 @attrs.define(eq=False)
 class Live:
@@ -39,6 +44,13 @@ class Live:
 
     async def answer(self, asked: Asked) -> dict[str, object]:
         """Return the answer. Raises QuestionError."""
+        return await self.give(asked, partial(respond, asked))
+
+    async def give(self, asked: Asked, finish: Callable[[Material], T]) -> T:
+        """Return what ``finish`` makes of the material a question needs, in a thread where that is much.
+
+        Raises QuestionError.
+        """
         memory = self.runtime.symbols[asked.instrument.key]
         span = asked.span(memory.market_time)
         needs = asked.question.needs(span, asked.values)
@@ -49,9 +61,9 @@ class Live:
         around = Around(memory.covered_from, gaps, book, memory.ticker, tuple(memory.liquidations))
         making = _Making(asked, span, needs, found, self.shelf, around)
         if making.at_hand:
-            return making.answer()
+            return finish(making.material())
         try:
-            return await trio.to_thread.run_sync(making.answer)
+            return await trio.to_thread.run_sync(lambda: finish(making.material()))
         except StorageError as error:
             raise Unavailable("the part of the window that is not in memory", str(error)) from error
 
@@ -96,7 +108,7 @@ def check_minutes(span: Span, needs: Needs) -> None:
     """Refuse a window within minutes where the question goes through minutes. Raises QuestionError."""
     if needs.minutes is not None and not on_whole_minutes(span):
         name, at = ("start", span.start) if span.start % MINUTE else ("end", span.end)
-        raise QuestionError(name, str(at), "a whole minute: this question is answered from one-minute bars")
+        raise QuestionError(name, iso(at), "a whole minute: this question is answered from one-minute bars")
 
 
 @attrs.frozen(eq=False)
@@ -133,11 +145,11 @@ class _Making:
             and all(self._older_end(*one) is None for one in spans)
         )
 
-    def answer(self) -> dict[str, object]:
-        """Put the material together and answer."""
+    def material(self) -> Material:
+        """Put the material together."""
         older, bar = self._merged(_WINDOW, self.span.start, self.span.end)
         stored_from = self._stored_from() if older is not None and older.rows else None
-        material = Material(
+        return Material(
             instrument=self.asked.instrument,
             span=self.span,
             bar=bar,
@@ -149,7 +161,6 @@ class _Making:
             ticker=self.around.ticker,
             liquidations=self.around.liquidations,
         )
-        return respond(self.asked, material)
 
     def _stored_from(self) -> int | None:
         extent = self.shelf.reader.extent(self.asked.instrument.exchange, self.asked.instrument.symbol)

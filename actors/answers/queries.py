@@ -9,15 +9,16 @@ from collections.abc import Mapping
 import attrs
 import trio
 
+from actors.answers import recompute
 from actors.answers.material import Live
 from actors.answers.overview import Overview
 from actors.answers.shelf import Shelf
 from actors.answers.stored import Stored
 from actors.following.choosing import Choosing
 from wadm import views
-from wadm.answers import profile
+from wadm.answers import activity, compare, profile
 from wadm.answers.asking import Asked, read
-from wadm.answers.question import Question
+from wadm.answers.question import Material, Question
 from wadm.depth import depth_answer
 from wadm.market import Instrument
 from wadm.questions import NotFollowed, QuestionError, Unavailable, read_depth
@@ -46,13 +47,27 @@ class Queries(Overview):
 
     async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
         """Answer a question; with ``recompute`` also from the stored bars, and say whether both agree."""
+        if question is activity.QUESTION and "symbol" not in given:
+            return await self.activity(given)
         given = dict(given)
         again = _flag(RECOMPUTE, given.pop(RECOMPUTE, "false"))
         asked = read(question, given, self.instruments)
         return await (self._recomputed(asked) if again else self._live.answer(asked))
 
+    async def compare(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Compare one symbol on all exchanges that follow it."""
+        symbols = self.runtime.symbols
+        compared = compare.read(given, self.instruments, lambda key: symbols[key].market_time)
+        return compare.respond(compared, [await self._live.give(one, _as_is) for one in compared.asked])
+
+    async def activity(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Return the activity of every symbol that is followed."""
+        every = activity.each(given, list(self.instruments.values()))
+        return activity.together([await self.ask(activity.QUESTION, one) for one in every])
+
     async def _recomputed(self, asked: Asked) -> dict[str, object]:
         """Answer for the closed minutes of the window, from memory and from what is stored."""
+        recompute.check(asked)
         span = asked.span(self.runtime.symbols[asked.instrument.key].market_time)
         end = min(span.end, await self._live.closed_until(asked.instrument))
         if end <= span.start:
@@ -95,6 +110,10 @@ class Queries(Overview):
     async def symbols(self) -> dict[str, object]:
         """List the symbols that are followed and where each stands."""
         return {"symbols": [self._listed(memory) for memory in self.runtime.symbols.values()]}
+
+
+def _as_is(material: Material) -> Material:
+    return material
 
 
 def _flag(name: str, text: str) -> bool:

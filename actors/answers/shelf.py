@@ -1,12 +1,12 @@
 """Bars and trades from the stores, with whole past days kept merged: a month is then some thirty merges."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
 from actors.storage.reader import DataReader
-from actors.storage.runs import distinct
+from actors.storage.runs import distinct, within
 from wadm import bar as bars
 from wadm.bar import Bar
 from wadm.market import DAY, MINUTE, Instrument, Trades
@@ -16,6 +16,14 @@ DAYS = 600
 
 #: A day this long past its end (µs) is not revised any more: no exchange gives missed trades for longer.
 SETTLED = 2 * DAY
+
+
+@attrs.frozen(eq=False)
+class Remade:
+    """A one-minute bar, and whether it was folded anew from its raw trades."""
+
+    bar: Bar
+    from_trades: bool
 
 
 @attrs.define(eq=False)
@@ -67,6 +75,14 @@ class Shelf:
                 self._days.popitem(last=False)
         return bars.decode(packed)
 
+    def remade(self, instrument: Instrument, start: int, end: int) -> list[Remade]:
+        """Return the bars of ``[start, end)`` folded anew where all their trades are kept, else as stored."""
+        by_minute: dict[int, list[Trades]] = {}
+        for run in self.trades(instrument, start, end):
+            for minute in dict.fromkeys(time - time % MINUTE for time in run.times):
+                by_minute.setdefault(minute, []).append(within(run, minute, minute + MINUTE))
+        return [_remade(bar, by_minute.get(bar.start, [])) for bar in self.minutes(instrument, start, end)]
+
     def trades(self, instrument: Instrument, start: int, end: int) -> list[Trades]:
         """Return the raw trades of ``[start, end)`` that are still kept, each once."""
         return list(distinct(self.reader.journal.trades(instrument.exchange, instrument.symbol, start, end)))
@@ -75,3 +91,15 @@ class Shelf:
 def outward(start: int, end: int) -> tuple[int, int]:
     """Return the whole minutes that hold ``[start, end)``."""
     return start - start % MINUTE, -(-end // MINUTE) * MINUTE
+
+
+def _remade(stored: Bar, runs: Sequence[Trades]) -> Remade:
+    """Fold a bar's trades in the order of their time, where as many are kept as the bar counts."""
+    count = stored.buy_trades + stored.sell_trades
+    if not stored.exact_path or sum(sum(run.counts) for run in runs) != count:
+        return Remade(stored, from_trades=False)
+    bar = Bar(stored.start, stored.end, partial=stored.partial)
+    for run in runs:
+        bar.fold(run)
+    bar.settle()
+    return Remade(bar, from_trades=True)

@@ -1,27 +1,30 @@
 """Questions answered from a data directory alone, whether or not a daemon runs on it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
+from actors.answers import recompute
 from actors.answers.material import check_minutes, covers
-from actors.answers.recompute import compared
 from actors.answers.shelf import Shelf, outward
 from actors.configuration import load_listing
 from actors.storage.reader import DataReader
 from actors.storage.runs import within
 from wadm import bar as bars
 from wadm import views
-from wadm.answers import profile
-from wadm.answers.asking import Asked, on_whole_minutes, read, respond
+from wadm.answers import activity, compare, profile
+from wadm.answers.asking import Asked, read, respond
 from wadm.answers.question import Material, Needs, Question, Span
 from wadm.bar import Bar
 from wadm.coverage import Coverage, KnownGap
 from wadm.exchanges.registry import EXCHANGES
 from wadm.market import Instrument, Trades
 from wadm.questions import Unavailable
+
+T = TypeVar("T")
 
 
 def instruments(reader: DataReader) -> dict[str, Instrument]:
@@ -49,67 +52,74 @@ class Stored:
     ) -> dict[str, object]:
         """Return the answer, over everything stored where no window is named. Raises QuestionError."""
         asked = read(question, given, instruments(self.reader), everything=True)
-        answer = self.answer(asked)
+        answer = self.give(asked, partial(respond, asked))
         return self.recomputed(asked, answer) if recompute else answer
 
+    def compare(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Compare one symbol on all exchanges of which it is stored. Raises QuestionError."""
+        known = instruments(self.reader)
+        compared = compare.read(given, known, lambda key: self._known(known[key])[1] - 1)
+        return compare.respond(compared, [self.give(one, lambda found: found) for one in compared.asked])
+
+    def activity(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Return the activity of every symbol stored. Raises QuestionError."""
+        known = instruments(self.reader).values()
+        return activity.together([self.ask(activity.QUESTION, one) for one in activity.each(given, known)])
+
     def recomputed(self, asked: Asked, answer: Mapping[str, object]) -> dict[str, object]:
-        """Return an answer, compared with the one made of the stored bars one by one."""
+        """Return an answer, compared with the one made again of bars one by one. Raises QuestionError."""
+        recompute.check(asked)
         one, (span, _) = asked.instrument, self._span(asked)
         needs = asked.question.needs(span, asked.values)
+        remade = self._shelf.remade(one, *outward(span.start, span.end))
 
         def merged(start: int, end: int) -> Bar:
+            if (start, end) != outward(start, end):
+                return self.reader.merged(one.exchange, one.symbol, start, end)
+            if (start, end) == (span.start, span.end):
+                return bars.merge((minute.bar for minute in remade), start, end)
             return bars.merge(self._shelf.minutes(one, start, end), start, end)
 
-        counted = len(self._shelf.minutes(one, span.start, span.end))
-        whole = on_whole_minutes(span)
-        bar = (
-            merged(span.start, span.end)
-            if whole
-            else self.reader.merged(one.exchange, one.symbol, span.start, span.end)
-        )
-        return compared(
-            answer,
-            self._respond(
-                asked, span, needs, bar, {name: merged(*wanted) for name, wanted in needs.merged.items()}
-            ),
-            counted,
-        )
+        others = {name: merged(*wanted) for name, wanted in needs.merged.items()}
+        material = self._material(asked, span, needs, merged(span.start, span.end), others)
+        return recompute.compared(answer, respond(asked, material), remade)
 
-    def answer(self, asked: Asked) -> dict[str, object]:
-        """Return the answer to a question that was read. Raises QuestionError."""
+    def give(self, asked: Asked, finish: Callable[[Material], T]) -> T:
+        """Return what ``finish`` makes of the material a question needs. Raises QuestionError."""
         one, (span, known) = asked.instrument, self._span(asked)
         needs = asked.question.needs(span, asked.values)
         check_minutes(span, needs)
         bar = self._shelf.merged(one, span.start, span.end, known[1])
         merged = {name: self._shelf.merged(one, *wanted, known[1]) for name, wanted in needs.merged.items()}
-        return self._respond(asked, span, needs, bar, merged)
+        return finish(self._material(asked, span, needs, bar, merged))
 
-    def _span(self, asked: Asked) -> tuple[Span, tuple[int, int]]:
-        """Return the window that is meant, and ``[start, end)`` of all that is stored."""
-        one = asked.instrument
+    def _known(self, one: Instrument) -> tuple[int, int]:
+        """Return ``[start, end)`` of all that is stored of a symbol."""
         known = self.reader.span(one.exchange, one.symbol)
         if known is None:
             raise Unavailable(one.key, "no trade of it is stored")
+        return known
+
+    def _span(self, asked: Asked) -> tuple[Span, tuple[int, int]]:
+        """Return the window that is meant, and ``[start, end)`` of all that is stored."""
+        known = self._known(asked.instrument)
         if asked.timeframe is None and asked.start is None and not asked.rolling:
             asked = attrs.evolve(asked, start=known[0], end=known[1])
         # The newest window is the one that holds the newest trade.
         return attrs.evolve(asked.span(known[1] - 1), market_time=known[1]), known
 
-    def _respond(
+    def _material(
         self, asked: Asked, span: Span, needs: Needs, bar: Bar, merged: Mapping[str, Bar]
-    ) -> dict[str, object]:
+    ) -> Material:
         one = asked.instrument
-        return respond(
-            asked,
-            Material(
-                instrument=one,
-                span=span,
-                bar=bar,
-                coverage=self._coverage(asked, span, bar),
-                minutes=self._shelf.minutes(one, *needs.minutes) if needs.minutes else (),
-                merged=merged,
-                trades=self._trades(one, span, needs),
-            ),
+        return Material(
+            instrument=one,
+            span=span,
+            bar=bar,
+            coverage=self._coverage(asked, span, bar),
+            minutes=self._shelf.minutes(one, *needs.minutes) if needs.minutes else (),
+            merged=merged,
+            trades=self._trades(one, span, needs),
         )
 
     def _trades(self, one: Instrument, span: Span, needs: Needs) -> list[Trades] | None:
@@ -123,7 +133,7 @@ class Stored:
 
     def _coverage(self, asked: Asked, span: Span, bar: Bar) -> Coverage:
         one = asked.instrument
-        known = self.reader.span(one.exchange, one.symbol) or (0, 0)
+        known = self._known(one)
         start, end = max(span.start, known[0]), min(span.end, known[1])
         gaps = self.reader.gaps(one.exchange, one.symbol, span.start, span.end)
         return Coverage(

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -12,8 +13,9 @@ import msgspec
 
 from actors.answers.stored import Stored
 from actors.storage.reader import DataReader
-from wadm.answers.asking import WINDOWS
-from wadm.answers.question import Question
+from wadm.answers import activity, compare
+from wadm.answers.asking import WINDOW, WINDOWS, written
+from wadm.answers.question import Parameter
 from wadm.answers.registry import QUESTIONS
 from wadm.mistakes import Mistake
 
@@ -30,45 +32,49 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("query", help="ask a data directory or a running daemon about the market")
     questions = parser.add_subparsers(metavar="QUESTION", required=True)
     for question in QUESTIONS.values():
-        _add(questions, question)
+        # The activity of all symbols can be asked for at once.
+        named = question is not activity.QUESTION
+        parser = _add(questions, question.name, question.title, question.parameters)
+        parser.add_argument("--exchange", required=named)
+        parser.add_argument("--symbol", required=named)
+        parser.add_argument(
+            "--recompute", action="store_true", help="answer again from what is stored: does it agree?"
+        )
+        parser.set_defaults(question=question)
+    parser = _add(questions, compare.NAME, compare.TITLE, compare.PARAMETERS)
+    parser.add_argument("--symbol", required=True)
+    parser.set_defaults(question=None, recompute=False, exchange=None)
 
 
-def _add(questions: Any, question: Question) -> None:
-    parser = questions.add_parser(question.name, help=question.title, description=question.title)
+def _add(questions: Any, name: str, title: str, parameters: Sequence[Parameter]) -> Any:
+    """Declare a question, with what all have in common."""
+    parser = questions.add_parser(name, help=title, description=title)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--data-dir", type=Path, metavar="DIR", help="what a daemon stored, running or not")
     where.add_argument("--url", help="a running daemon, such as http://127.0.0.1:8920")
-    parser.add_argument("--exchange", required=True)
-    parser.add_argument("--symbol", required=True)
     parser.add_argument("--timeframe", help=f"the latest window of {', '.join(WINDOWS)}")
     parser.add_argument("--session", metavar="HH:MM@ZONE", help="when a session begins (default: 00:00@UTC)")
     parser.add_argument("--start", help="ISO 8601")
     parser.add_argument("--end", help="ISO 8601")
-    for parameter in question.parameters:
-        flag, default = f"--{parameter.name.replace('_', '-')}", parameter.default
+    for parameter in parameters:
+        flag, default = f"--{parameter.name.replace('_', '-')}", written(parameter.default)
         shown = "" if default is None else f" (default: {default})"
-        parser.add_argument(flag, metavar="X", help=f"{parameter.meaning}: {parameter.expected}{shown}")
-    parser.add_argument(
-        "--recompute",
-        action="store_true",
-        help="answer again from the stored bars, and say whether it agrees",
-    )
+        meaning = f"{parameter.meaning}: {parameter.expected}{shown}".replace("%", "%%")
+        parser.add_argument(flag, metavar="X", help=meaning)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run, question=question)
+    parser.set_defaults(run=run, parameters=parameters)
+    return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and print the answer; 1 where it was recomputed and does not agree."""
-    question: Question = arguments.question
-    names = ["exchange", "symbol", "timeframe", "session", "start", "end"]
-    names += [parameter.name for parameter in question.parameters]
+    """Ask and print the answer; 1 where it was made again and does not agree."""
+    names = [*WINDOW, *(parameter.name for parameter in arguments.parameters)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    if arguments.data_dir is not None:
-        answer = _stored(arguments.data_dir, question, given, recompute=arguments.recompute)
-    else:
-        answer = _running(arguments.url, question, given, recompute=arguments.recompute)
-    coverage: Any = answer["coverage"]
-    answer = {**answer, "gaps": coverage["gaps"]}
+    ask = _stored if arguments.url is None else _running
+    answer = ask(arguments, given)
+    coverage: Any = answer.get("coverage", {})
+    if "gaps" in coverage:
+        answer = {**answer, "gaps": coverage["gaps"]}
     if arguments.json:
         print(msgspec.json.encode(answer).decode())
     else:
@@ -76,25 +82,30 @@ def run(arguments: argparse.Namespace) -> int:
     again: Any = answer.get("recomputed")
     if again is None or again["agrees"]:
         return 0
-    print(f"recomputed from the stored bars, it differs in {', '.join(again['differs'])}", file=sys.stderr)
+    print(f"made again from what is stored, it differs in {', '.join(again['differs'])}", file=sys.stderr)
     return 1
 
 
-def _stored(
-    directory: Path, question: Question, given: dict[str, str], *, recompute: bool
-) -> dict[str, object]:
-    reader = DataReader.open(directory)
+def _stored(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, object]:
+    reader = DataReader.open(arguments.data_dir)
     try:
-        return Stored(reader).ask(question, given, recompute=recompute)
+        stored = Stored(reader)
+        if arguments.question is None:
+            return stored.compare(given)
+        if arguments.question is activity.QUESTION and "symbol" not in given:
+            return stored.activity(given)
+        return stored.ask(arguments.question, given, recompute=arguments.recompute)
     finally:
         reader.close()
 
 
-def _running(url: str, question: Question, given: dict[str, str], *, recompute: bool) -> dict[str, object]:
+def _running(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, object]:
+    url = arguments.url
     if urlsplit(url).scheme not in ("http", "https"):
         raise QueryError(f"--url is {url!r}; expected a daemon's address, such as http://127.0.0.1:8920")
-    query = urlencode(given | ({"recompute": "true"} if recompute else {}))
-    request = Request(f"{url.rstrip('/')}/api/v1/{question.path}?{query}")
+    path = compare.NAME if arguments.question is None else arguments.question.path
+    query = urlencode(given | ({"recompute": "true"} if arguments.recompute else {}))
+    request = Request(f"{url.rstrip('/')}/api/v1/{path}?{query}")
     try:
         with urlopen(request, timeout=TIMEOUT) as answer:
             found: dict[str, object] = msgspec.json.decode(answer.read())

@@ -30,6 +30,10 @@ class Door(Protocol):
         """Answer a question about the market."""
         ...
 
+    async def compare(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Compare one symbol on all exchanges that follow it."""
+        ...
+
     async def depth(self, parameters: Mapping[str, str]) -> dict[str, object]:
         """Return the best levels of an order book."""
         ...

@@ -34,6 +34,7 @@ def create_app(queries: Door) -> QuartTrio:
     _add_health(app, queries)
     for question in QUESTIONS.values():
         _add_question(app, f"/api/v1/{question.path}", partial(queries.ask, question))
+    _add_question(app, "/api/v1/compare", queries.compare)
     _add_question(app, "/api/v1/depth", queries.depth)
     _add_question(app, "/api/v1/symbols", _without_parameters(queries.symbols))
     add_symbols(app, queries.choosing)

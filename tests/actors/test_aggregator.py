@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from spine import BITCOIN, Spine, plan_of, spine, until
@@ -118,6 +119,23 @@ async def test_a_late_trade_makes_a_revision_of_the_bar_and_of_its_windows(tmp_p
             assert of_first == [("1m", 0), ("5m", 0), ("1m", 1), ("5m", 1)]
         (stored,) = desk.runtime.store.bars("binance", "BTCUSDT", START, START + MINUTE)
         assert stored == bars[1]
+
+
+async def test_the_path_of_a_minute_revised_late_is_made_exact_from_its_raw_trades(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        for number, at, signed in ((1, 5, 3), (2, 9, -5), (3, 360, 1), (4, 7, 4)):
+            one = batch(number, at * SECOND)
+            await desk.post(attrs.evolve(one, trades=attrs.evolve(one.trades, signed_quantities=[signed])))
+        await desk.ask()
+        await until(lambda: not desk.memory.crooked)
+        bar = [bar for bar in await desk.bars() if bar.start == START][-1]
+        # In time: 3, then 4, then -5: the delta went up to 7, and never below nothing.
+        assert (bar.delta, bar.delta_high, bar.delta_low, bar.exact_path) == (2, 7, 0, True)
+        await desk.mailbox.put(EndOfCapture(START + 6 * MINUTE))
+        await desk.memory.ended.wait()
+        flow = [one for one in await desk.records(OrderFlowRecord) if one.start == START][-1]  # type: ignore[union-attr]
+        assert isinstance(flow, OrderFlowRecord)
+        assert (flow.order_flow.delta_high, flow.order_flow.exact_path) == (7, True)
 
 
 async def test_the_end_of_a_capture_stores_what_is_open_and_marks_it_partial(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import oracle
 import oracle_measures as measures
@@ -13,6 +13,18 @@ from oracle import Trade, plain, within
 
 D = Decimal
 METHODS = ("pair", "single_row")
+
+
+class How(NamedTuple):
+    """How a profile is looked at."""
+
+    row_size: Decimal
+    share: Decimal = D("0.7")
+    method: str = "pair"
+
+    @property
+    def given(self) -> dict[str, object]:
+        return {"row_size": self.row_size, "value_area": self.share, "method": self.method}
 
 
 def text(value: Decimal | None) -> str | None:
@@ -28,10 +40,8 @@ def levels_of(answer: dict[str, Any]) -> tuple[object, object, object]:
     return answer["poc"], answer["vah"], answer["val"]
 
 
-def expected_levels(
-    trades: Sequence[Trade], row_size: Decimal, share: Decimal, method: str
-) -> tuple[Any, ...]:
-    return tuple(map(text, oracle.levels(trades, row_size, share, method)))
+def expected_levels(trades: Sequence[Trade], how: How) -> tuple[Any, ...]:
+    return tuple(map(text, oracle.levels(trades, *how)))
 
 
 def expected_rows(trades: Sequence[Trade], row_size: Decimal) -> list[dict[str, object]]:
@@ -57,18 +67,15 @@ def holds(answer: dict[str, Any], expected: dict[str, object]) -> None:
     assert {name: answer[name] for name in expected} == expected
 
 
-def profile(
-    market: Market, start: int, end: int, row_size: Decimal, share: Decimal, method: str, **window: object
-) -> None:
+def profile(market: Market, start: int, end: int, how: How, **window: object) -> None:
     """A window given by start and end, or as `window` says that it is to be asked for."""
     trades = within(market.trades, start, end)
-    asked = window or {"start": start, "end": end}
-    answer = market.ask("profile", row_size=row_size, value_area=share, method=method, **asked)
+    answer = market.ask("profile", **how.given, **(window or {"start": start, "end": end}))
     assert (ms(answer["start"]), ms(answer["end"])) == (start, end)
     holds(answer, expected_candle(trades))
-    assert levels_of(answer) == expected_levels(trades, row_size, share, method)
-    assert answer["rows"] == expected_rows(trades, row_size)
-    assert answer["profile_sha256"] == oracle.fingerprint(trades, row_size)
+    assert levels_of(answer) == expected_levels(trades, how)
+    assert answer["rows"] == expected_rows(trades, how.row_size)
+    assert answer["profile_sha256"] == oracle.fingerprint(trades, how.row_size)
 
 
 def flow(market: Market, start: int, end: int, session: str = "00:00@UTC") -> None:
@@ -89,27 +96,18 @@ def flow(market: Market, start: int, end: int, session: str = "00:00@UTC") -> No
     assert ms(answer["cvd_since"]) == since
 
 
-def composite(
-    market: Market, days: int, session: str, row_size: Decimal, share: Decimal, method: str
-) -> None:
+def composite(market: Market, days: int, session: str, how: How) -> None:
     spans = windows.last_sessions(session, days, market.now_ms - 1)
     trades = within(market.trades, spans[0][0], spans[-1][1])
-    answer = market.ask(
-        "composite", days=days, session=session, row_size=row_size, value_area=share, method=method
-    )
+    answer = market.ask("composite", days=days, session=session, **how.given)
     assert (ms(answer["composite_start"]), ms(answer["composite_end"])) == (spans[0][0], spans[-1][1])
-    assert levels_of(answer) == expected_levels(trades, row_size, share, method)
-    assert answer["rows"] == expected_rows(trades, row_size)
+    assert levels_of(answer) == expected_levels(trades, how)
+    assert answer["rows"] == expected_rows(trades, how.row_size)
 
 
-def developing(
-    market: Market, start: int, end: int, step: str, row_size: Decimal, share: Decimal, method: str
-) -> None:
-    answer = market.ask(
-        "developing", start=start, end=end, step=step, row_size=row_size, value_area=share, method=method
-    )
-    length = windows.LENGTHS_MS[step]
-    found = measures.developing(market.trades, start, end, length, row_size, share, method)
+def developing(market: Market, start: int, end: int, step: str, how: How) -> None:
+    answer = market.ask("developing", start=start, end=end, step=step, **how.given)
+    found = measures.developing(market.trades, start, end, windows.LENGTHS_MS[step], *how)
     assert [(ms(one["at"]), *levels_of(one)) for one in answer["steps"]] == [
         (at, *map(text, levels)) for at, levels in found
     ]
@@ -131,12 +129,12 @@ def pocs(market: Market, days: int, session: str, row_size: Decimal, share: Deci
         assert [(ms(one["start"]), ms(one["end"])) for one in history] == spans
         for one, span in zip(history, spans, strict=True):
             held = within(market.trades, *span)
-            assert levels_of(one) == expected_levels(held, row_size, share, method)
+            assert levels_of(one) == expected_levels(held, How(row_size, share, method))
             assert one["volume"] == plain(oracle.flow(held).volume)
 
 
 def nodes(
-    market: Market, start: int, end: int, row_size: Decimal, smoothing: int, prominence: Decimal
+    market: Market, start: int, end: int, row_size: Decimal, *, smoothing: int, prominence: Decimal
 ) -> None:
     answer = market.ask(
         "nodes", start=start, end=end, row_size=row_size, smoothing=smoothing, prominence=prominence
@@ -149,7 +147,7 @@ def nodes(
 
 
 def footprint(
-    market: Market, start: int, end: int, bar: str, row_size: Decimal, ratio: Decimal, minimum: Decimal,
+    market: Market, start: int, end: int, bar: str, row_size: Decimal, *, ratio: Decimal, minimum: Decimal,
     least: int,
 ) -> None:  # fmt: skip
     answer = market.ask(
@@ -256,16 +254,18 @@ def cvd(market: Market, start: int, end: int, bar: str, session: str) -> None:
     answer = market.ask("cvd", start=start, end=end, bar=bar, session=session)
     length = windows.LENGTHS_MS[bar]
     held: dict[tuple[int, int], list[Trade]] = {}
-    for trade in within(market.trades, start, end):
-        since, _ = windows.session_window(session, trade.at_ms)
-        held.setdefault((since, trade.at_ms // length * length), []).append(trade)
+    trades = within(market.trades, start, end)
+    since = {at: windows.session_window(session, at)[0] for at in oracle.windows(trades, windows.MINUTE_MS)}
+    for trade in trades:
+        minute = trade.at_ms // windows.MINUTE_MS * windows.MINUTE_MS
+        held.setdefault((since[minute], trade.at_ms // length * length), []).append(trade)
     assert len(answer["bars"]) == len(held)
-    for one, ((since, _), trades) in zip(answer["bars"], sorted(held.items()), strict=True):
+    for one, ((began, _), trades) in zip(answer["bars"], sorted(held.items()), strict=True):
         # what the session had before the bar's first minute, and then the bar's own trades
         first = min(trade.at_ms for trade in trades) // windows.MINUTE_MS * windows.MINUTE_MS
-        before = measures.cvd(market.trades, since, first).delta
+        before = measures.cvd(market.trades, began, first).delta
         own = oracle.flow(trades)
-        assert ms(one["since"]) == since
+        assert ms(one["since"]) == began
         assert D(one["delta"]) == own.delta
         assert D(one["cvd"]) == before + own.delta
         assert (D(one["cvd_high"]), D(one["cvd_low"])) == (before + own.delta_high, before + own.delta_low)

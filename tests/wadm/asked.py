@@ -1,4 +1,4 @@
-"""A market for tests: trades as the oracle has them, and the same trades folded, asked as a daemon would be."""
+"""A market for tests: trades as the oracle has them, and folded and asked as a daemon would be."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The oracle's measures beyond profile and flow, to be read beside the definitions: slow where that is plainer.
+"""The oracle's measures beyond profile and flow, to be read beside the definitions: slow and plain.
 
 As the oracle does, it imports nothing of what it checks.
 """
@@ -7,7 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import oracle
 from oracle import Levels, Row, Trade, within
@@ -19,16 +20,15 @@ DAY_MS = 86_400_000
 
 
 def developing(
-    trades: Sequence[Trade], start_ms: int, end_ms: int, step_ms: int, row_size: Decimal, share: Decimal,
-    method: str,
-) -> list[tuple[int, Levels]]:  # fmt: skip
-    """POC, VAH and VAL of all since the start, at the end of each step in which something traded."""
+    trades: Sequence[Trade], start_ms: int, end_ms: int, step_ms: int, *how: Any
+) -> list[tuple[int, Levels]]:
+    """POC, VAH and VAL (row size, share, method) at the end of each step in which something traded."""
     found = []
     at = start_ms
     while at < end_ms:
         until = min(at + step_ms, end_ms)
         if within(trades, at, until):
-            found.append((until, oracle.levels(within(trades, start_ms, until), row_size, share, method)))
+            found.append((until, oracle.levels(within(trades, start_ms, until), *how)))
         at += step_ms
     return found
 
@@ -74,7 +74,7 @@ def nodes(rows: Sequence[Row], smoothing: int, prominence: Decimal) -> tuple[lis
         and Fraction(height) - _saddle(heights, at) >= Fraction(prominence) * Fraction(max(heights))
     ]
     lows = []
-    for left, right in zip(highs, highs[1:], strict=False):
+    for left, right in pairwise(highs):
         lowest = min(heights[left:right])
         lows.append(next(at for at in range(left, right) if heights[at] == lowest))
     return highs, lows
@@ -91,7 +91,7 @@ def _is_peak(heights: Sequence[Decimal], at: int) -> bool:
 
 
 def _saddle(heights: Sequence[Decimal], at: int) -> Fraction:
-    """The higher of the two lowest points on the ways to strictly higher ground; nothing where there is none."""
+    """The higher of the lowest points on the two ways to strictly higher ground; 0 where there is none."""
     saddles = []
     for way in (range(at - 1, -1, -1), range(at + 1, len(heights))):
         lowest = heights[at]
@@ -144,11 +144,13 @@ def vwap(trades: Sequence[Trade], places: int) -> tuple[Decimal, Decimal] | None
     """The mean price by volume and its standard deviation, each rounded to places."""
     if not trades:
         return None
-    volume = sum(Fraction(trade.quantity) for trade in trades)
-    mean = sum(Fraction(trade.price) * Fraction(trade.quantity) for trade in trades) / volume
-    variance = (
-        sum((Fraction(trade.price) - mean) ** 2 * Fraction(trade.quantity) for trade in trades) / volume
-    )
+    weights: dict[Decimal, Decimal] = {}
+    for trade in trades:
+        weights[trade.price] = oracle.WIDE.add(weights.get(trade.price, Decimal(0)), trade.quantity)
+    prices = [(Fraction(price), Fraction(volume)) for price, volume in weights.items()]
+    volume = sum(weight for _, weight in prices)
+    mean = sum(price * weight for price, weight in prices) / volume
+    variance = sum((price - mean) ** 2 * weight for price, weight in prices) / volume
     return rounded(mean, places), _root(variance, places)
 
 
@@ -197,7 +199,7 @@ EDGES = tuple(step * Decimal(10) ** decade for decade in range(-6, 11) for step 
 
 
 def quantile(prior: Sequence[Order], share: Decimal) -> Decimal | None:
-    """The lowest edge below which at least the share of the prior orders lies; the last one where none does."""
+    """The lowest edge below which at least the share of the orders lies; the last one where none does."""
     if not prior:
         return None
     least = Fraction(share) * len(prior)
@@ -224,7 +226,7 @@ def by_decade(found: Sequence[Order]) -> dict[Decimal, list[Order]]:
 def vpin(
     volumes: Sequence[tuple[Fraction, Fraction]], bucket: Fraction, count: int
 ) -> tuple[Fraction | None, int]:
-    """VPIN over the last full buckets, and how many were filled. What crosses an edge is split in proportion."""
+    """VPIN over the last full buckets, and how many were filled. What crosses an edge is split."""
     buckets = [[Fraction(0), Fraction(0)]]
     for buy, sell in volumes:
         left = Fraction(1)  # of this volume

@@ -30,13 +30,13 @@ def window(timeframe: str, at_ms: int) -> tuple[int, int]:
 
 @cache
 def begin(session: str, day: date) -> int:
-    """When the session of a local date begins: the first minute at which the clock on the wall shows its time.
+    """When the session of a local date begins: the first minute at which the clock on the wall shows it.
 
     Where the clocks jump over that time it begins as much later as they jump.
     """
     text, _, zone = session.partition("@")
     hour, minute = map(int, text.split(":"))
-    shown = datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 -- what the wall shows
+    shown = datetime(day.year, day.month, day.day, hour, minute)  # what the wall shows
     at = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
     before = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     for _ in range(60 * 56):

@@ -1,4 +1,4 @@
-"""The recordings in `captures`, through the codec as the exchange sent them, beside the oracle's own reading."""
+"""The recordings in `captures`, through the codec as they were sent, beside the oracle's own reading."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence

@@ -4,11 +4,10 @@ import random
 from collections.abc import Callable
 from decimal import Decimal
 
-import pytest
-
-pytest.register_assert_rewrite("agreeing")
 import agreeing
 import oracle_windows as windows
+import pytest
+from agreeing import How
 from asked import Market
 from oracle import Trade
 
@@ -27,7 +26,7 @@ SHARES = tuple(map(D, ("0.7", "0.7", "0.68", "0.4", "0.95", "1", "0.001")))
 
 
 class Case:
-    """A market and parameters made from a seed: few minutes, prices and quantities, so that things meet and tie."""
+    """A market and parameters made from a seed: few minutes, prices, quantities, so that they meet."""
 
     def __init__(self, seed: str) -> None:
         self.dice = dice = random.Random(seed)
@@ -60,7 +59,8 @@ class Case:
         if dice.random() < 0.3:
             self.market.series.finish(2**60)
         self.row_size, self.share = dice.choice(ROW_SIZES), dice.choice(SHARES)
-        self.method, self.session = dice.choice(agreeing.METHODS), dice.choice(SESSIONS)
+        self.how = How(self.row_size, self.share, dice.choice(agreeing.METHODS))
+        self.session = dice.choice(SESSIONS)
         self.bar = dice.choice([*windows.LENGTHS_MS])
         first, last = min(times) // MINUTE_MS * MINUTE_MS, self.market.now_ms
         self.start = dice.choice([first, dice.choice(times) // MINUTE_MS * MINUTE_MS, first - HOUR_MS])
@@ -72,51 +72,69 @@ class Case:
 
 def in_a_timeframe(case: Case) -> None:
     span = windows.window(case.bar, case.market.now_ms - 1)
-    agreeing.profile(
-        case.market, *span, case.row_size, case.share, case.method, timeframe=case.bar
-    )  # fmt: skip
+    agreeing.profile(case.market, *span, case.how, timeframe=case.bar)
 
 
 def in_a_session(case: Case) -> None:
     span = windows.session_window(case.session, case.market.now_ms - 1)
-    window = {"timeframe": "session", "session": case.session}
-    agreeing.profile(case.market, *span, case.row_size, case.share, case.method, **window)
+    agreeing.profile(case.market, *span, case.how, timeframe="session", session=case.session)
+
+
+def developing(case: Case) -> None:
+    end = min(case.end, case.start + 5 * HOUR_MS)
+    agreeing.developing(case.market, case.start, end, case.dice.choice(("5m", "15m", "1h")), case.how)
+
+
+def nodes(case: Case) -> None:
+    smoothing, prominence = case.dice.choice((0, 1, 2, 5)), case.dice.choice((D(0), D("0.1"), D("0.5"), D(1)))
+    agreeing.nodes(*case.span, case.row_size, smoothing=smoothing, prominence=prominence)
+
+
+def footprint(case: Case) -> None:
+    choose = case.dice.choice
+    bar, ratio, minimum = (
+        choose(("5m", "1h", "4h", "1d")), choose((D(1), D(3), D("1.5"))), choose((D(0), D("0.5"), D(2)))
+    )  # fmt: skip
+    agreeing.footprint(
+        *case.span, bar, case.row_size, ratio=ratio, minimum=minimum, least=choose((2, 3))
+    )  # fmt: skip
+
+
+def large_trades(case: Case) -> None:
+    quantile, least = case.dice.choice(("0.5", "0.9", "0.99", "1")), case.dice.choice(("0", "100", "123.4"))
+    agreeing.large_trades(*case.span, D(quantile), D(least))
+
+
+def vpin(case: Case) -> None:
+    bucket = case.dice.choice((D("0.7"), D(1), D(3), D("33.3"))) * (1000 if case.volume > 2000 else 1)
+    agreeing.vpin(*case.span, bucket, case.dice.choice((1, 2, 3)))
+
+
+def composite(case: Case) -> None:
+    agreeing.composite(case.market, case.dice.randint(1, 4), case.session, case.how)
+
+
+def pocs(case: Case) -> None:
+    agreeing.pocs(case.market, case.dice.randint(1, 4), case.session, case.row_size, case.share)
 
 
 MEASURES: dict[str, Callable[[Case], None]] = {
-    "profile": lambda one: agreeing.profile(*one.span, one.row_size, one.share, one.method),
+    "profile": lambda case: agreeing.profile(*case.span, case.how),
     "profile in a timeframe": in_a_timeframe,
     "profile in a session": in_a_session,
-    "flow": lambda one: agreeing.flow(*one.span, one.session),
-    "composite": lambda one: agreeing.composite(
-        one.market, one.dice.randint(1, 4), one.session, one.row_size, one.share, one.method
-    ),
-    "developing": lambda one: agreeing.developing(
-        one.market, one.start, min(one.end, one.start + 5 * HOUR_MS), one.dice.choice(("5m", "15m", "1h")),
-        one.row_size, one.share, one.method,
-    ),
-    "POCs": lambda one: agreeing.pocs(
-        one.market, one.dice.randint(1, 4), one.session, one.row_size, one.share
-    ),
-    "nodes": lambda one: agreeing.nodes(
-        *one.span, one.row_size, one.dice.choice((0, 1, 2, 5)), one.dice.choice((D(0), D("0.1"), D("0.5"), D(1)))
-    ),
-    "footprint": lambda one: agreeing.footprint(
-        *one.span, one.dice.choice(("5m", "1h", "4h", "1d")), one.row_size, one.dice.choice((D(1), D(3), D("1.5"))),
-        one.dice.choice((D(0), D("0.5"), D(2))), one.dice.choice((2, 3)),
-    ),
-    "vwap": lambda one: agreeing.vwap(*one.span),
-    "candles": lambda one: agreeing.candles(*one.span, one.dice.choice(("5m", "15m", "1h", "4h", "1d"))),
-    "large trades": lambda one: agreeing.large_trades(
-        *one.span, one.dice.choice((D("0.5"), D("0.9"), D("0.99"), D(1))), one.dice.choice((D(0), D(100), D("123.4")))
-    ),
-    "trade sizes": lambda one: agreeing.trade_sizes(*one.span),
-    "vpin": lambda one: agreeing.vpin(
-        *one.span, one.dice.choice((D("0.7"), D(1), D(3), D("33.3"))) * (1000 if one.volume > 2000 else 1),
-        one.dice.choice((1, 2, 3)),
-    ),
-    "cvd": lambda one: agreeing.cvd(*one.span, one.dice.choice(("5m", "1h", "1d")), one.session),
-}  # fmt: skip
+    "flow": lambda case: agreeing.flow(*case.span, case.session),
+    "composite": composite,
+    "developing": developing,
+    "POCs": pocs,
+    "nodes": nodes,
+    "footprint": footprint,
+    "vwap": lambda case: agreeing.vwap(*case.span),
+    "candles": lambda case: agreeing.candles(*case.span, case.dice.choice(("5m", "15m", "1h", "4h", "1d"))),
+    "large trades": large_trades,
+    "trade sizes": lambda case: agreeing.trade_sizes(*case.span),
+    "vpin": vpin,
+    "cvd": lambda case: agreeing.cvd(*case.span, case.dice.choice(("5m", "1h", "1d")), case.session),
+}
 
 
 def test_there_are_cases_enough() -> None:

@@ -136,7 +136,7 @@ def test_activity_worked_by_hand_and_ranked_by_turnover() -> None:
         {**answered(activity.QUESTION, trades, end=3 * HOUR), "exchange": exchange}
         for exchange, trades in (("quiet", TRADES[:1]), ("b", TRADES), ("none", []), ("a", TRADES))
     ]
-    rows = activity.ranked(answers)
+    rows = activity.together(answers)["symbols"]
     assert [(row["exchange"], row["turnover"]) for row in rows] == [
         ("a", "2029"), ("b", "2029"), ("quiet", "200"), ("none", "0"),
     ]  # fmt: skip

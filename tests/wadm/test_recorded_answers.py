@@ -3,13 +3,12 @@
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
-pytest.register_assert_rewrite("agreeing", "agreement")
 import agreeing
 import oracle
 import oracle_measures as measures
 import oracle_windows as windows
+import pytest
+from agreeing import How
 from agreement import assert_same_path, assert_same_profile, assert_same_volumes
 from recordings import LITECOIN, RECORDINGS, recorded
 
@@ -61,16 +60,20 @@ def test_sessions_composites_and_naked_pocs(path: Path, session: str) -> None:
     market = recorded(path)
     size = row_sizes(path)[1]
     for start, end in windows.sessions_of(market.trades, session):
-        for method in agreeing.METHODS:
-            agreeing.profile(market, start, end, size, SEVENTY, method)
+        agreeing.profile(market, start, end, How(size))
         agreeing.flow(market, start, end, session)
-        agreeing.developing(market, start, end, "4h", size, SEVENTY, "pair")
-        agreeing.nodes(market, start, end, size, 2, D("0.1"))
-        agreeing.vwap(market, start, end)
-        agreeing.cvd(market, start, end, "4h", session)
+        agreeing.nodes(market, start, end, size, smoothing=2, prominence=D("0.1"))
+        if session.endswith("Chicago"):
+            agreeing.cvd(market, start, end, "4h", session)
+            agreeing.vwap(market, start, end)
+        else:
+            agreeing.developing(market, start, end, "4h", How(size))
     start, end = windows.session_window(session, market.now_ms - 1)
-    agreeing.profile(market, start, end, size, SEVENTY, "pair", timeframe="session", session=session)
-    agreeing.composite(market, 3, session, size, D("0.68"), "single_row")
+    # the present session by name, by the other method
+    agreeing.profile(
+        market, start, end, How(size, SEVENTY, "single_row"), timeframe="session", session=session
+    )
+    agreeing.composite(market, 3, session, How(size, D("0.68"), "single_row"))
     agreeing.pocs(market, 3, session, size, SEVENTY)
 
 
@@ -102,9 +105,9 @@ def test_flow_footprints_candles_orders_and_vpin(path: Path) -> None:
     size = row_sizes(path)[1]
     for start in range(hour[0], hour[1], 13 * windows.MINUTE_MS if path == LITECOIN else windows.MINUTE_MS):
         agreeing.flow(market, start, start + windows.MINUTE_MS, "17:00@America/Chicago")
-    agreeing.footprint(market, *hour, "5m", size, D(3), D(1), 3)
-    agreeing.footprint(market, *hour, "1h", size, D("1.5"), D(0), 2)
-    agreeing.developing(market, *hour, "5m", size, SEVENTY, "single_row")
+    agreeing.footprint(market, *hour, "5m", size, ratio=D(3), minimum=D(1), least=3)
+    agreeing.footprint(market, *hour, "1h", size, ratio=D("1.5"), minimum=D(0), least=2)
+    agreeing.developing(market, *hour, "5m", How(size, SEVENTY, "single_row"))
     for bar in ("5m", "15m", "1h", "4h", "1d"):
         agreeing.candles(market, first, last, bar)
     agreeing.cvd(market, *hour, "5m", "17:00@America/Chicago")

@@ -1,4 +1,4 @@
-"""``activity``: how much one symbol was traded; ``ranked`` puts the answers of several side by side."""
+"""``activity``: how much one symbol was traded; ``together`` puts the answers of several side by side."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -10,6 +10,7 @@ from wadm.answers.parameters import HOURS
 from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
+from wadm.market import Instrument
 from wadm.numbers import plain, plain_scaled, ratio
 
 ALGORITHM = "activity/1"
@@ -37,16 +38,27 @@ def _answer(material: Material, _values: Values) -> Mapping[str, object]:
     }
 
 
-def ranked(answers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def each(given: Mapping[str, str], instruments: Iterable[Instrument]) -> list[dict[str, str]]:
+    """Return the question about all symbols as one question a symbol; ``exchange`` may leave some out."""
+    wanted = given.get("exchange")
+    return [
+        {**given, "exchange": one.exchange, "symbol": one.symbol}
+        for one in instruments
+        if wanted in (None, one.exchange)
+    ]
+
+
+def together(answers: Iterable[Mapping[str, Any]]) -> dict[str, object]:
     """Return whole answers to ``activity``, one a symbol, as rows: that of the largest turnover first.
 
     Turnovers are in each symbol's quote asset and compared as they are; of equal ones the order is that of
-    exchange, then symbol. Every row keeps its coverage.
+    exchange, then symbol. Every row keeps its window and its coverage.
     """
     ordered = sorted(
         answers, key=lambda one: (-Decimal(one["turnover"]), str(one["exchange"]), str(one["symbol"]))
     )
-    return [{name: value for name, value in one.items() if name not in _ABOUT} for one in ordered]
+    rows = [{name: value for name, value in one.items() if name not in _ABOUT} for one in ordered]
+    return {"algorithm": ALGORITHM, "volume_unit": "base", "symbols": rows}
 
 
 QUESTION = Question(

@@ -1,6 +1,6 @@
 """Asking: from the text that somebody wrote to a question, and from material to an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from wadm.answers import parameters
-from wadm.answers.question import Material, Question, Span, UnfitError, Values
+from wadm.answers.question import Material, Parameter, Question, Span, UnfitError, Values
 from wadm.instants import iso, parse_instant
 from wadm.market import HOUR, MINUTE, Instrument
 from wadm.numbers import plain
@@ -79,7 +79,7 @@ def read(
             raise UnknownParameter(name, value, nearest(name, [*WINDOW, *known]))
     instrument = find_instrument(given.get("exchange"), given.get("symbol"), instruments)
     timeframe, start, end = _window(question, given, everything=everything or HOURS in known)
-    values = _values(question, given, instrument)
+    values = read_values(question.parameters, given, instrument)
     if HOURS in values and (timeframe is not None or start is not None):
         if HOURS in given:
             raise ConflictingParameters(HOURS, given[HOURS], "either hours or another window, not both")
@@ -99,7 +99,7 @@ def respond(asked: Asked, material: Material) -> dict[str, object]:
         **({SESSION: str(span.session)} if span.timeframe == SESSION else {}),
         "algorithm": question.algorithm,
         "volume_unit": "base",
-        "parameters": {name: _written(value) for name, value in asked.values.items()},
+        "parameters": {name: written(value) for name, value in asked.values.items()},
         **question.answer(material, asked.values),
         "coverage": material.coverage.answer(),
     }
@@ -146,9 +146,12 @@ def _session(given: Mapping[str, str]) -> Session:
         raise QuestionError(SESSION, text, EXPECTED) from None
 
 
-def _values(question: Question, given: Mapping[str, str], instrument: Instrument) -> dict[str, Any]:
+def read_values(
+    parameters: Sequence[Parameter], given: Mapping[str, str], instrument: Instrument
+) -> dict[str, Any]:
+    """Return the values of parameters, defaults filled in. Raises QuestionError."""
     values: dict[str, Any] = {}
-    for parameter in question.parameters:
+    for parameter in parameters:
         text = given.get(parameter.name)
         if text is None:
             if parameter.required:
@@ -164,9 +167,10 @@ def _values(question: Question, given: Mapping[str, str], instrument: Instrument
     return values
 
 
-def _written(value: object) -> object:
+def written(value: object) -> object:
+    """Return the value of a parameter as it stands in answers."""
     if isinstance(value, tuple):
-        return [_written(one) for one in value]
+        return [written(one) for one in value]
     if isinstance(value, StrEnum):
         return str(value)
     return plain(value) if isinstance(value, Decimal) else value

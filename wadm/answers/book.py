@@ -123,4 +123,5 @@ QUESTION = Question(
     answer=_answer,
     needs=_needs,
     default_timeframe="1m",
+    stored=False,
 )

@@ -1,28 +1,96 @@
 """``compare``: one symbol on several exchanges. No ``Question``, for it has several instruments.
 
-Whoever serves it reads ``PARAMETERS`` against ``instrument_of(…)``, whose tick every row size must be a
-multiple of, fetches the bar of the same window of each exchange, and puts ``answer`` into its heading.
+Whoever serves it calls ``read``, fetches the material of the same window of each exchange, and ``respond``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+
+import attrs
 
 from wadm import views
 from wadm.analytics.compare import ALGORITHM, Comparison, Source, common_tick, compare, together
 from wadm.analytics.profile import RowSizeError
 from wadm.analytics.vwap import Vwap
 from wadm.answers import profile
+from wadm.answers.asking import WINDOW, Asked, read_values, written
+from wadm.answers.asking import read as read_question
 from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA
-from wadm.answers.question import Values
+from wadm.answers.question import Material, Values
 from wadm.bar import Bar
+from wadm.instants import iso
 from wadm.market import Instrument
 from wadm.numbers import plain, plain_scaled, ratio
-from wadm.questions import QuestionError
+from wadm.questions import MissingParameter, QuestionError, UnknownParameter, UnknownSymbol, nearest
 
 NAME = "compare"
+TITLE = "One symbol on several exchanges: volume, share, VWAP, last price, delta and POC of each and of all"
 PARAMETERS = (AUTO_ROW_SIZE, VALUE_AREA, METHOD)
-__all__ = ["ALGORITHM", "NAME", "PARAMETERS", "answer", "instrument_of"]
+#: What is read of each exchange: its bar.
+_BARS = attrs.evolve(profile.QUESTION, parameters=(), default_timeframe="1h")
+
+
+@attrs.frozen
+class Compared:
+    """A comparison as it was asked: the same window of each exchange that follows the symbol."""
+
+    instrument: Instrument
+    values: Values
+    asked: Sequence[Asked]
+
+
+def read(
+    given: Mapping[str, str], instruments: Mapping[str, Instrument], market_time: Callable[[str], int]
+) -> Compared:
+    """Read a comparison; ``market_time`` tells how far a symbol (``exchange:SYMBOL``) is known (µs).
+
+    Raises QuestionError.
+    """
+    symbol = given.get("symbol", "").upper()
+    followed = {one.key: one for one in instruments.values() if one.symbol == symbol}
+    if not followed:
+        known = sorted({one.symbol for one in instruments.values()})
+        if not symbol:
+            raise MissingParameter("symbol", None, f"one of {', '.join(known[:12])}")
+        raise UnknownSymbol("symbol", symbol, nearest(symbol, known))
+    names = [one.name for one in PARAMETERS]
+    _check(given, names)
+    common = instrument_of(symbol, list(followed.values()))
+    window = {name: value for name, value in given.items() if name not in names}
+    asked = [
+        read_question(_BARS, {**window, "exchange": one.exchange}, followed) for one in followed.values()
+    ]
+    span = asked[0].span(max(market_time(key) for key in followed))
+    return Compared(
+        common,
+        read_values(PARAMETERS, given, common),
+        [attrs.evolve(one, start=span.start, end=span.end) for one in asked],
+    )
+
+
+def _check(given: Mapping[str, str], names: Sequence[str]) -> None:
+    known = [*(name for name in WINDOW if name != "exchange"), *names]
+    for name, value in given.items():
+        if name not in known:
+            raise UnknownParameter(name, value, nearest(name, known))
+
+
+def respond(compared: Compared, materials: Sequence[Material]) -> dict[str, object]:
+    """Return the whole answer, with the coverage of each exchange."""
+    span = materials[0].span
+    return {
+        "symbol": compared.instrument.symbol,
+        "timeframe": compared.asked[0].timeframe,
+        "start": iso(span.start),
+        "end": iso(span.end),
+        "algorithm": ALGORITHM,
+        "parameters": {name: written(value) for name, value in compared.values.items()},
+        **answer(
+            {one.instrument.exchange: one.bar for one in materials}, compared.instrument, compared.values
+        ),
+        "coverage": {one.instrument.exchange: one.coverage.answer() for one in materials},
+    }
 
 
 def instrument_of(symbol: str, instruments: Sequence[Instrument]) -> Instrument:

@@ -106,4 +106,5 @@ QUESTION = Question(
     parameters=(),
     answer=_answer,
     default_timeframe="1d",
+    stored=False,
 )

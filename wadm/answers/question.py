@@ -112,7 +112,8 @@ class Question:
 
     ``algorithm`` names the measure and its version. ``answer`` returns what is particular to the question:
     heading, parameters and coverage are put around it by ``respond``. ``default_timeframe`` is the window
-    where none is asked for; None where one must be.
+    where none is asked for; None where one must be. ``stored`` says that stored bars hold all of it, so that
+    the answer can be made again from them.
     """
 
     name: str
@@ -123,3 +124,4 @@ class Question:
     answer: Callable[[Material, Values], Mapping[str, object]]
     needs: Callable[[Span, Values], Needs] = _nothing_more
     default_timeframe: str | None = None
+    stored: bool = True
