@@ -11,8 +11,8 @@ from actors.answers.queries import Queries
 from actors.runtime import open_runtime
 from wadm.answers.registry import QUESTIONS
 from wadm.instants import iso
-from wadm.market import DAY, HOUR, MINUTE
-from wadm.questions import Unavailable
+from wadm.market import DAY, HOUR, MINUTE, SECOND
+from wadm.questions import QuestionError, Unavailable
 from wadm.settings import Settings
 
 #: 2024-08-09T00:00:00Z
@@ -131,3 +131,63 @@ async def test_an_aggregator_that_does_not_answer_is_unavailable(
     async with open_runtime(Settings(), plan_of(), tmp_path) as runtime:
         with pytest.raises(Unavailable, match=r"^binance:BTCUSDT is not available: "):
             await Queries(runtime).ask(PROFILE, {**ASKED, "timeframe": "1m"})
+
+
+def ten_minutes() -> list[bytes]:
+    return [trade(number, START + number * 10 * SECOND, price=str(100 + number % 7)) for number in range(60)]
+
+
+async def test_an_answer_made_again_from_what_is_stored_agrees_and_says_of_how_much(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(ten_minutes())) as running:
+            await running.complete()
+            queries = Queries(running.runtime)
+            asked = {**ASKED, "timeframe": "1h", "recompute": "true"}
+            for name in ("profile", "flow", "footprint", "levels", "large-trades"):
+                again = (await queries.ask(QUESTIONS[name], asked))["recomputed"]
+                assert isinstance(again, dict)
+                assert (again["agrees"], again["differs"]) == (True, [])
+                assert again["bars"] == again["bars_from_trades"] > 0
+            with pytest.raises(QuestionError, match=r"^recompute is 'maybe'; expected true or false"):
+                await queries.ask(PROFILE, {**asked, "recompute": "maybe"})
+            with pytest.raises(QuestionError, match="bars do not hold what book tells"):
+                await queries.ask(QUESTIONS["book"], {**ASKED, "recompute": "true"})
+
+
+async def test_a_stored_bar_that_is_not_what_its_trades_say_does_not_agree(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(ten_minutes())) as running:
+            await running.complete()
+            memory = running.runtime.symbols[KEY]
+            bar = memory.closed.get(memory.closed.starts[0])
+            assert bar is not None
+            next(iter(bar.rows.values()))[0] += 1
+            memory.closed.put(bar)
+            asked = {**ASKED, "timeframe": "1d", "recompute": "true"}
+            again = (await Queries(running.runtime).ask(PROFILE, asked))["recomputed"]
+            assert isinstance(again, dict)
+            assert not again["agrees"]
+            assert {"volume", "rows"} <= set(again["differs"])
+
+
+async def test_several_symbols_are_ranked_and_several_exchanges_compared(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(recorded(400))) as running:
+            await running.complete()
+            queries = Queries(running.runtime)
+            every = (await queries.ask(QUESTIONS["activity"], {"hours": "24"}))["symbols"]
+            assert isinstance(every, list)
+            assert {row["symbol"] for row in every} == {"BTCUSDT", "ETHUSDT"}
+            assert [row["turnover"] for row in every] == sorted(
+                (row["turnover"] for row in every), key=float
+            )[::-1]
+            compared = await queries.compare({"symbol": "btcusdt", "timeframe": "1d"})
+            alone = await queries.ask(PROFILE, {**ASKED, "timeframe": "1d"})
+            (source,) = compared["exchanges"]  # type: ignore[misc]
+            assert (source["exchange"], source["share"], source["volume"]) == (
+                "binance",
+                "1",
+                alone["volume"],
+            )
+            with pytest.raises(QuestionError, match=r"^symbol is 'XRP'; expected one of BTCUSDT"):
+                await queries.compare({"symbol": "XRP"})

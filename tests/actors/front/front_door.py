@@ -16,6 +16,7 @@ from actors.front.front import front
 from supervision.actor import Context
 from wadm import views
 from wadm.analytics.profile import profile, readable_row_size
+from wadm.answers import compare
 from wadm.answers.asking import read, respond
 from wadm.answers.question import Material, Question, Span
 from wadm.bar import Bar
@@ -110,6 +111,14 @@ class FakeDoor:
         needs = question.needs(span, asked.values)
         merged = dict.fromkeys(needs.merged, bar)
         return respond(asked, Material(instrument, span, bar, self._coverage(), [bar], merged))
+
+    async def compare(self, given: Mapping[str, str]) -> dict[str, object]:
+        compared = compare.read(given, {key: one for key, (one, _) in self.bars.items()}, lambda _: START)
+        materials = []
+        for asked in compared.asked:
+            instrument, bar = self.bars[asked.instrument.key]
+            materials.append(Material(instrument, asked.span(START), bar, self._coverage()))
+        return compare.respond(compared, materials)
 
     async def depth(self, parameters: Mapping[str, str]) -> dict[str, object]:
         self.asked.append(parameters)
