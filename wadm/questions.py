@@ -81,6 +81,16 @@ class NotInPlayback(QuestionError):
     code = "playback"
 
 
+class TooFine(QuestionError):
+    """A window within minutes whose single trades are no longer kept."""
+
+    code = "trades_not_kept"
+
+    def __init__(self, sentence: str) -> None:
+        Exception.__init__(self, f"{sentence}.")
+        self.parameter, self.value, self.expected = "start", None, "whole minutes"
+
+
 class Unavailable(QuestionError):
     """The answer cannot be had at the moment; the same question may be asked again."""
 

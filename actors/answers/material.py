@@ -11,7 +11,7 @@ import trio
 from actors.answers.shelf import Shelf, outward
 from actors.messages import BarsAnswer, BarsQuery
 from actors.runtime import Runtime
-from actors.storage.errors import StorageError
+from actors.storage.errors import NotKept, StorageError
 from actors.storage.runs import within
 from supervision import AskRefused, AskTimeout, ask
 from wadm import bar as bars
@@ -22,7 +22,7 @@ from wadm.coverage import Coverage, KnownGap
 from wadm.exchanges.registry import EXCHANGES
 from wadm.instants import iso
 from wadm.market import DAY, MINUTE, Instrument, Liquidation, Ticker, Trades
-from wadm.questions import QuestionError, Unavailable
+from wadm.questions import QuestionError, TooFine, Unavailable
 
 #: Seconds an aggregator has to answer.
 DEADLINE = 5.0
@@ -64,6 +64,8 @@ class Live:
             return finish(making.material())
         try:
             return await trio.to_thread.run_sync(lambda: finish(making.material()))
+        except NotKept as error:
+            raise TooFine(str(error)) from error
         except StorageError as error:
             raise Unavailable("the part of the window that is not in memory", str(error)) from error
 

@@ -1,6 +1,6 @@
 """Questions answered from a data directory alone, whether or not a daemon runs on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,17 +71,26 @@ class Stored:
         recompute.check(asked)
         one, (span, _) = asked.instrument, self._span(asked)
         needs = asked.question.needs(span, asked.values)
-        remade = self._shelf.remade(one, *outward(span.start, span.end))
+        spans = [(span.start, span.end), *([needs.minutes] if needs.minutes else [])]
+        remade = self._shelf.remade(
+            one, *outward(min(start for start, _ in spans), max(end for _, end in spans))
+        )
+
+        def minutes(start: int, end: int) -> list[Bar]:
+            return [minute.bar for minute in remade if start <= minute.bar.start < end]
 
         def merged(start: int, end: int) -> Bar:
             if (start, end) != outward(start, end):
                 return self.reader.merged(one.exchange, one.symbol, start, end)
-            if (start, end) == (span.start, span.end):
-                return bars.merge((minute.bar for minute in remade), start, end)
+            if (start, end) in spans:
+                return bars.merge(minutes(start, end), start, end)
             return bars.merge(self._shelf.minutes(one, start, end), start, end)
 
         others = {name: merged(*wanted) for name, wanted in needs.merged.items()}
-        material = self._material(asked, span, needs, merged(span.start, span.end), others)
+        single = minutes(*needs.minutes) if needs.minutes else []
+        material = self._material(
+            asked, span, needs, bar=merged(span.start, span.end), merged=others, minutes=single
+        )
         return recompute.compared(answer, respond(asked, material), remade)
 
     def give(self, asked: Asked, finish: Callable[[Material], T]) -> T:
@@ -91,7 +100,8 @@ class Stored:
         check_minutes(span, needs)
         bar = self._shelf.merged(one, span.start, span.end, known[1])
         merged = {name: self._shelf.merged(one, *wanted, known[1]) for name, wanted in needs.merged.items()}
-        return finish(self._material(asked, span, needs, bar, merged))
+        minutes = self._shelf.minutes(one, *needs.minutes) if needs.minutes else []
+        return finish(self._material(asked, span, needs, bar=bar, merged=merged, minutes=minutes))
 
     def _known(self, one: Instrument) -> tuple[int, int]:
         """Return ``[start, end)`` of all that is stored of a symbol."""
@@ -109,7 +119,14 @@ class Stored:
         return attrs.evolve(asked.span(known[1] - 1), market_time=known[1]), known
 
     def _material(
-        self, asked: Asked, span: Span, needs: Needs, bar: Bar, merged: Mapping[str, Bar]
+        self,
+        asked: Asked,
+        span: Span,
+        needs: Needs,
+        *,
+        bar: Bar,
+        merged: Mapping[str, Bar],
+        minutes: Sequence[Bar],
     ) -> Material:
         one = asked.instrument
         return Material(
@@ -117,7 +134,7 @@ class Stored:
             span=span,
             bar=bar,
             coverage=self._coverage(asked, span, bar),
-            minutes=self._shelf.minutes(one, *needs.minutes) if needs.minutes else (),
+            minutes=minutes,
             merged=merged,
             trades=self._trades(one, span, needs),
         )

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -125,13 +125,12 @@ def _refusal(body: bytes) -> str | None:
         return None
 
 
-def _print(answer: dict[str, object]) -> None:
+def _print(answer: Mapping[str, object], under: str = "") -> None:
     """Print what has one value a line, and how many there are of what is a list."""
     for name, value in answer.items():
         if isinstance(value, list):
-            print(f"{name:20} {len(value)} (all of them with --json)")
+            print(f"{under + name:20} {len(value)} (all of them with --json)")
         elif isinstance(value, dict):
-            for inner, one in value.items():
-                print(f"{name + '.' + inner:20} {one if not isinstance(one, list) else len(one)}")
+            _print(value, f"{under}{name}.")
         else:
-            print(f"{name:20} {value}")
+            print(f"{under + name:20} {value}")

@@ -109,7 +109,7 @@ class Connection:
             if context.stopping.is_set():
                 await self._drain()
         if not (self.playback and ending.reason == END_OF_CAPTURE):
-            memory.reason = f"closed by the exchange ({ending.code} {ending.reason})"
+            memory.reason = str(ending)
             raise ExchangeDisconnected(f"{self.url}: {memory.reason}")
         memory.state = "ended"
         memory.ended.set()
@@ -167,6 +167,10 @@ class Connection:
         self._handover.forget([link.number])
         if not any(other.live for other in self._succession.links):
             self._break(REMADE)
+        if not any(other.opened_at is not None for other in self._succession.links):
+            # One that is to take over may have to wait for its turn.
+            self.memory.state, self.memory.connected_at = "connecting", None
+            self.memory.reason = self.memory.reason or str(link.over)
         if link.opened_at is not None:
             silent = isinstance(link.over, Silent) and not link.heard
             self._leniency = min(2 * self._leniency, MOST_LENIENT) if silent else 1.0

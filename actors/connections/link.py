@@ -45,6 +45,9 @@ class Ending:
     code: int | None
     reason: str
 
+    def __str__(self) -> str:
+        return f"closed by the exchange ({self.code} {self.reason})"
+
 
 @attrs.define(eq=False)
 class Link:

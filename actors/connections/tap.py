@@ -1,9 +1,10 @@
 """Whole text frames straight from the socket, past the WebSocket library that reads everything else.
 
-The tap is a stream between the socket and trio-websocket. It takes whole, unfragmented, valid text frames
+The tap is a stream between the socket and trio-websocket. It takes whole, unfragmented text frames
 (RFC 6455, section 5.2) out of what it reads, and hands the rest on unread: the opening handshake, control
 frames, binary and fragmented messages, and all that breaks the protocol, so that there is one judge of what
-a peer may send.
+a peer may send. One thing it does not leave to it: text that is not UTF-8 would end the connection (section
+8.1), and every stream on it with it. Here it costs that message, which whoever decodes it rejects.
 """
 
 import re
@@ -37,14 +38,6 @@ class HandshakeCutError(Exception):
         super().__init__(head)
         self.head = head
         self.failure = failure
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class FrameTap(trio.abc.Stream):
@@ -193,10 +186,7 @@ class FrameTap(trio.abc.Stream):
             stop = start + length
             if stop > end + 1 or length > self._max_message_size:
                 break
-            frame = data[start:stop]
-            if not (frame.isascii() or _is_utf8(frame)):
-                break
-            frames.append(frame)
+            frames.append(data[start:stop])
             size += length
             at = stop
         self._inbox.put(frames, size)
@@ -212,10 +202,7 @@ class FrameTap(trio.abc.Stream):
         elif header is MALFORMED or header.opcode == CLOSE or not self._in_order(header):
             self._passing = _ALL
         elif header.fin and header.opcode == TEXT and header.length <= self._max_message_size:
-            if len(self._buffer) < header.size:
-                self._wanted = header.size
-            else:  # not UTF-8
-                self._passing = _ALL
+            self._wanted = header.size
         else:
             self._passing = header.size
             if header.opcode <= BINARY:

@@ -17,6 +17,7 @@ from actors.playback.binance_rest import BinanceRest
 from actors.playback.capture import Frame
 from actors.playback.dialect import Dialect, Session
 from actors.playback.faults import RESTART
+from actors.playback.payload import BROKEN
 from actors.playback.terms import Terms
 
 MAX_STREAMS = 1024
@@ -42,7 +43,7 @@ def bare(frame: Frame) -> bytes:
         return frame.body[len(prefix) : -1]
     try:
         return bytes(msgspec.json.decode(frame.body, type=_Wrapped).data)
-    except msgspec.DecodeError:  # recorded broken: as broken it is played
+    except BROKEN:  # recorded broken: as broken it is played
         return frame.body
 
 

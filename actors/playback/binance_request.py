@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors.playback.payload import BROKEN
+
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
@@ -23,7 +25,7 @@ def decode(text: str) -> dict[str, object]:
     """Read a request. Raises RefusedError."""
     try:
         request: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except BROKEN:
         raise RefusedError(3, "Invalid JSON: expected value at line 1 column 1") from None
     if not isinstance(request, dict):
         raise RefusedError(2, "Invalid request: expected an object")

@@ -14,6 +14,7 @@ from actors.playback.bybit_rest import BybitRest
 from actors.playback.capture import Capture, Frame
 from actors.playback.dialect import Dialect, Service, Session
 from actors.playback.faults import SHUTDOWN
+from actors.playback.payload import BROKEN
 from actors.playback.reframe import reframed
 from actors.playback.terms import Terms
 
@@ -145,7 +146,7 @@ def _as_recorded(frame: Frame) -> bytes:
 def _decode(text: str) -> dict[str, object]:
     try:
         request: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except BROKEN:
         raise RefusedError("error:invalid json") from None
     if not isinstance(request, dict):
         raise RefusedError("error:invalid json")

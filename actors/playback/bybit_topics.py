@@ -12,7 +12,7 @@ import msgspec
 
 from actors.playback.book import Book, Level, check_levels
 from actors.playback.capture import Frame
-from actors.playback.payload import UnreadableError
+from actors.playback.payload import BROKEN, UnreadableError
 
 
 class BookData(msgspec.Struct):
@@ -101,7 +101,7 @@ class TickerTopic:
         """Take over the fields of a frame."""
         try:
             frame = _decode_ticker(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except BROKEN:
             return
         if frame.type == "snapshot":
             self.fields = frame.data
@@ -165,6 +165,6 @@ def read_book(body: bytes) -> BookFrame | None:
     try:
         frame = _decode_book(body)
         check_levels(frame.data.b, frame.data.a)
-    except (msgspec.DecodeError, UnicodeDecodeError, UnreadableError):
+    except (*BROKEN, UnreadableError):
         return None
     return frame

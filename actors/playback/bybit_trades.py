@@ -10,6 +10,7 @@ import msgspec
 
 from actors.playback.candles import Deal
 from actors.playback.capture import Frame
+from actors.playback.payload import BROKEN
 from wadm.numbers import NumberError, parse
 
 _TOPIC = "publicTrade."
@@ -72,6 +73,6 @@ def _read(body: bytes) -> list[BybitTrade]:
         for trade in trades:
             parse(trade.p)
             parse(trade.v)
-    except (msgspec.DecodeError, UnicodeDecodeError, NumberError):
+    except (*BROKEN, NumberError):
         return []
     return trades

@@ -3,8 +3,8 @@
 A line is ``<receive time> <frame>``, with a blank or a tab between them; the time is an integer in ns or µs
 since 1970, told apart by its size. Files are plain or gzip, told apart by their first bytes. Several are
 merged by receive time; within a file the order of the lines stands. A bare REST depth snapshot may stand
-among the frames; answers to requests are left out. A file called ``….part`` is still being written, or its
-writer was killed: it may end anywhere.
+among the frames; answers to requests are left out. Frames may have been received broken, but not the first.
+A file called ``….part`` is still being written, or its writer was killed: it may end anywhere.
 """
 
 import gzip
@@ -20,6 +20,7 @@ import attrs
 import msgspec
 
 from actors.playback.names import Streamless, stream_of, symbol_of
+from actors.playback.payload import BROKEN
 from wadm.mistakes import Mistake
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -99,7 +100,10 @@ def read_capture(paths: Iterable[Path]) -> Capture:
 
 
 def _read_file(path: Path) -> tuple[list[Frame], list[tuple[int, bytes]]]:
-    """Read one file into its frames and its snapshots (receive time and body)."""
+    """Read one file into its frames and its snapshots (receive time and body).
+
+    A frame that names no stream was received broken: it is played on the stream of the one before it.
+    """
     lines, cut = _lines(path)
     names: dict[str, str] = {}  # one string per stream, however many frames
     frames: list[Frame] = []
@@ -109,7 +113,7 @@ def _read_file(path: Path) -> tuple[list[Frame], list[tuple[int, bytes]]]:
             at, body = _split(line)
             if cut and number == len(lines):
                 msgspec.json.decode(body, type=msgspec.Raw)
-            stream = stream_of(body)
+            stream = _stream(body, frames)
         except (ValueError, RecursionError) as error:
             raise CaptureError(
                 _complaint(path, number, line, error, cut=cut and number == len(lines))
@@ -119,6 +123,16 @@ def _read_file(path: Path) -> tuple[list[Frame], list[tuple[int, bytes]]]:
         elif stream is Streamless.SNAPSHOT:
             snapshots.append((at, body))
     return frames, snapshots
+
+
+def _stream(body: bytes, before: Sequence[Frame]) -> str | Streamless:
+    """Name the stream of a frame. Raises ValueError, or RecursionError, for the first one if it is broken."""
+    try:
+        return stream_of(body)
+    except (ValueError, RecursionError):
+        if not before:
+            raise
+        return before[-1].stream
 
 
 def _lines(path: Path) -> tuple[list[bytes], bool]:
@@ -198,7 +212,7 @@ def _snapshot_symbol(body: bytes, frames: Sequence[Frame]) -> str | None:
         return symbols[0]
     try:
         last = msgspec.json.decode(body, type=_SnapshotId).id
-    except msgspec.DecodeError:
+    except BROKEN:
         return None
     matching = [symbol for symbol, ids in _update_ids(frames) if ids.first - 1 <= last <= ids.last]
     return matching[0] if len(matching) == 1 else None
@@ -224,5 +238,5 @@ def _depth_ids(frame: Frame) -> _DepthIds | None:
         if frame.body.startswith(b'{"stream"'):
             return msgspec.json.decode(frame.body, type=_WrappedDepth).data
         return msgspec.json.decode(frame.body, type=_DepthIds)
-    except msgspec.DecodeError:
+    except BROKEN:
         return None

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from actors.playback.payload import BROKEN
+
 #: Fields without which trades and book updates, Binance's and Bybit's, make no sense.
 _ESSENTIAL = ("t", "a", "p", "q", "T", "m", "u", "b", "k", "i", "v", "S", "topic")
 
@@ -44,7 +46,7 @@ def _flip(text: bytes, place: int) -> bytes:
 def _is_json(text: bytes) -> bool:
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BROKEN:
         return False
     return True
 
@@ -67,7 +69,7 @@ def _changed(text: bytes, turn: int, change: Callable[[dict[str, msgspec.Raw], s
     """Change an essential field of the payload; cut a message that has no fields."""
     try:
         message = _fields.decode(text)
-    except msgspec.DecodeError:
+    except BROKEN:
         return _truncated(text, turn)
     payload = _payload(message)
     fields = message if payload is None else payload
@@ -84,7 +86,7 @@ def _payload(message: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw] | None:
     """Return the fields of what a message wraps; None where it wraps none."""
     try:
         return _fields.decode(message["data"]) or None
-    except (KeyError, msgspec.DecodeError):
+    except (KeyError, *BROKEN):
         return None
 
 

@@ -12,7 +12,7 @@ import msgspec
 from actors.playback.book import Book, Level, check_levels
 from actors.playback.capture import Capture, Frame, Snapshot
 from actors.playback.names import symbol_of
-from actors.playback.payload import UnreadableError, decoder
+from actors.playback.payload import BROKEN, UnreadableError, decoder
 
 
 class Diff(msgspec.Struct, rename={"first": "U", "last": "u", "previous": "pu", "event": "E", "time": "T"}):
@@ -171,6 +171,6 @@ def read_seed(body: bytes) -> Seed | None:
     try:
         seed = _decode_seed(body)
         check_levels(seed.bids, seed.asks)
-    except (msgspec.DecodeError, UnicodeDecodeError, UnreadableError):
+    except (*BROKEN, UnreadableError):
         return None
     return seed

@@ -1,7 +1,8 @@
-"""Where playback waits for books: at each recorded depth snapshot, until a client has fetched it. Pure.
+"""Where playback waits for books: at a symbol's first recorded snapshot, until a client has fetched it. Pure.
 
 A client at full speed is far behind the server: without this, the first depth that it could fetch would be
-one of the recording's end, and most of the recorded diffs would lie before it.
+one of the recording's end, and most of the recorded diffs would lie before it. At later snapshots nothing is
+waited for: a client whose book is in step asks for none, and one whose book is not has asked already.
 """
 
 from collections.abc import Set
@@ -17,9 +18,11 @@ class Gate:
     def __init__(self, capture: Capture, patience: float = 0.0) -> None:
         self.patience = patience
         self._awaited: dict[int, set[str]] = {}
+        first: set[str | None] = {None}
         for at, snapshot in places(capture) if patience else ():
-            if snapshot.symbol is not None:
+            if snapshot.symbol is not None and snapshot.symbol not in first:
                 self._awaited.setdefault(at, set()).add(snapshot.symbol)
+            first.add(snapshot.symbol)
 
     @property
     def places(self) -> Set[int]:

@@ -14,6 +14,10 @@ class _Wrapped(msgspec.Struct, Generic[T], gc=False):
     data: T
 
 
+#: What decoding a frame can raise: it is no JSON, not of the form, not UTF-8, nested without end.
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class UnreadableError(ValueError):
     """A frame whose payload is not what its stream carries; it was recorded broken."""
 
@@ -26,7 +30,7 @@ def decoder(kind: type[T]) -> Callable[[bytes], T]:
     def decode(body: bytes) -> T:
         try:
             return wrapped(body).data if body.startswith(_WRAPPED) else bare(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except BROKEN as error:
             raise UnreadableError(str(error)) from None
 
     return decode

@@ -56,7 +56,7 @@ class Recorder:
         except _LOST as error:
             raise Disconnected(f"{url}: {error}") from error
         if ending.reason != END_OF_CAPTURE:
-            raise Disconnected(f"{url}: closed by the exchange ({ending.code} {ending.reason})")
+            raise Disconnected(f"{url}: {ending}")
         tape.memory.ended.set()
 
     def _link(self, number: int) -> Link:

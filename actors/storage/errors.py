@@ -14,6 +14,10 @@ class DiskFull(StorageError):  # the state of the disk, not a mistake: callers w
     """There is no room left. Nothing was half-written; the same call may be tried again."""
 
 
+class NotKept(StorageError):  # nor is this a mistake of the storage's: what was asked for is too old
+    """Raw trades that were kept once and no longer are."""
+
+
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 

@@ -10,7 +10,7 @@ import attrs
 
 from actors.messages import GapRecord
 from actors.storage import engines
-from actors.storage.errors import StorageError
+from actors.storage.errors import NotKept, StorageError
 from actors.storage.journal_view import FILE_NAME, JournalView
 from actors.storage.payload import GAP_STATES
 from actors.storage.runs import distinct, within
@@ -107,8 +107,8 @@ class DataReader:
     def merged(self, exchange: str, symbol: str, start: int, end: int) -> Bar:
         """Return everything traded in ``[start, end)``, to the microsecond.
 
-        Whole minutes come from bars, the rest of the range from raw trades. Raises StorageError where those
-        are no longer kept.
+        Whole minutes come from bars, the rest of the range from raw trades. Raises NotKept where those are
+        no longer kept.
         """
         first, last = -(-start // MINUTE) * MINUTE, end // MINUTE * MINUTE
         if first > last:  # both ends within one minute
@@ -129,7 +129,7 @@ class DataReader:
             part.fold(within(trades, start, end))
         for closed in self.bars(exchange, symbol, minute, minute + MINUTE):
             if closed.buy_trades + closed.sell_trades > whole.buy_trades + whole.sell_trades:
-                raise StorageError(
+                raise NotKept(
                     f"the single trades of {exchange}:{symbol} in the minute of {iso(minute)} are no longer "
                     "kept: ask for whole minutes"
                 )

@@ -230,6 +230,26 @@ async def test_an_old_link_that_ends_too_early_costs_the_connection_nothing_more
     assert ids(bench.batches()) == [1]
 
 
+async def test_between_a_link_that_has_ended_and_one_that_waits_for_its_turn_nothing_is_connected(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    exchange, connects = Exchange(), Connects()
+    bench = Bench(exchange, connects=connects)
+    async with running(bench):
+        old = await first(exchange)
+        await until(lambda: bench.memory.state == "connected")
+        connects.failed(ConnectFailed("banned", 403))  # another connection's attempt was
+        old.put(SHUTDOWN)
+        await trio.sleep(5)
+        assert bench.memory.state == "connected"
+        old.lose()
+        await trio.sleep(5)
+        assert (bench.memory.state, bench.memory.connected_at) == ("connecting", None)
+        assert bench.memory.reason == "waits 600 s before it connects again: banned"
+        await trio.sleep(600)
+        assert (bench.memory.state, bench.memory.reason) == ("connected", "")
+
+
 async def test_a_new_link_that_is_lost_during_the_overlap_leaves_the_old_one(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The tap hears what the library alone would hear, however the bytes arrive."""
+"""The tap hears what the library alone would hear, however the bytes arrive, and text that is not UTF-8."""
 
 from itertools import pairwise
 
@@ -105,8 +105,7 @@ GOOD = st.one_of(
 BAD = st.one_of(
     st.sampled_from(
         [
-            frame(b"\xff\xfe"),  # not UTF-8
-            frame(b"caf\xc3"),
+            frame(b"\xff", fin=False) + frame(b"\xfe", CONTINUATION),  # not UTF-8
             frame(b"x" * (MAX_MESSAGE_SIZE + 1)),
             frame(b"masked", mask=True),
             frame(b"reserved", reserved=4),
@@ -161,12 +160,24 @@ async def test_what_a_cut_connection_brought_whole_is_heard(frames: list[bytes],
     assert await hear_tapped(wire) == await hear_untapped(wire)
 
 
+async def test_text_that_is_not_utf8_ends_nothing() -> None:
+    wire = frame(b"before") + frame(b"\xff\xfe") + frame(b"caf\xc3") + frame(b"after") + closing()
+    for cut in range(1, len(wire)):
+        heard = await hear_tapped(wire, [cut])
+        assert heard == Heard([b"before", b"\xff\xfe", b"caf\xc3", b"after"], 1000)
+
+
 async def test_nothing_is_heard_after_a_closing_frame() -> None:
     assert await hear_tapped(frame(b"before") + closing() + frame(b"after")) == Heard([b"before"], 1000)
 
 
 @pytest.mark.parametrize(
-    ("bad", "code"), [(frame(b"\xff"), 1007), (frame(b"m", mask=True), 1002), (frame(b"x" * 2001), 1009)]
+    ("bad", "code"),
+    [
+        (frame(b"\xff", fin=False) + frame(b"", CONTINUATION), 1007),
+        (frame(b"m", mask=True), 1002),
+        (frame(b"x" * 2001), 1009),
+    ],
 )
 async def test_the_peer_is_told_what_it_did_wrong(bad: bytes, code: int) -> None:
     client, server = trio.testing.memory_stream_pair()

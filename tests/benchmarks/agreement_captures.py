@@ -1,7 +1,7 @@
 """Whether recorded traffic, through the codec and folded, says what the tests' oracle says: file by file.
 
 Takes files of frames named by market and symbol (``usdm_btcusdt_….gz``: a line is ``<receive time>
-<frame>``), lists of aggregate trades (``SYMBOL_….csv``: time, price, quantity, side, id; all that are given of
+<frame>``), lists of aggregate trades (``SYMBOL_….csv``: time, price, quantity, side, id; all those of
 one symbol are one recording) and recordings of ``<receive time s>: <frame>`` that hold aggregate trades and
 klines (``….ws.…``), in which what a kline grew by is held against our own bar as well.
 """

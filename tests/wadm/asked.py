@@ -36,17 +36,23 @@ class Market:
     series: BarSeries = attrs.field(factory=lambda: BarSeries(ClosedBars(keep=30 * DAY)))
     _runs: list[Trades] = attrs.field(factory=list)
 
-    def fold(self, runs: Sequence[Trades], *, closing: bool = True) -> None:
-        """Fold runs as they come, bars being closed behind them if `closing`."""
+    def fold(
+        self, runs: Sequence[Trades], *, closing: bool = True, asking: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Fold runs as they come, bars being closed behind them if `closing`, spans merged in between."""
         for run in runs:
             assert self.series.fold(run) == 0
             if closing:
                 self.series.advance(max(run.times))
+            for start_ms, end_ms in asking:
+                self.series.merged(start_ms * 1000, end_ms * 1000)
         self._runs.extend(runs)
         # Path-dependent numbers follow minute after minute, in each minute the order of arrival.
         self.trades = sorted(self.trades, key=lambda trade: trade.at_ms // oracle.MINUTE_MS)
 
-    def fold_all(self, sizes: Sequence[int] = BATCHES, *, closing: bool = True) -> None:
+    def fold_all(
+        self, sizes: Sequence[int], *, closing: bool = True, asking: Sequence[tuple[int, int]] = ()
+    ) -> None:
         """Fold all trades in batches of such sizes."""
         kind, at, runs = IdKind.AGG_TRADE if self.merged else IdKind.TRADE, 0, []
         for size in cycle(sizes):
@@ -54,7 +60,7 @@ class Market:
                 break
             runs.append(attrs.evolve(run_of(self.trades[at : at + size]), id_kind=kind))
             at += size
-        self.fold(runs, closing=closing)
+        self.fold(runs, closing=closing, asking=asking)
 
     @property
     def now_ms(self) -> int:

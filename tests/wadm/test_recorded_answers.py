@@ -106,7 +106,7 @@ def test_flow_footprints_candles_orders_and_vpin(path: Path) -> None:
         else (first, last)
     )
     size = row_sizes(path)[1]
-    for start in range(hour[0], hour[1], 13 * windows.MINUTE_MS if path == LITECOIN else windows.MINUTE_MS):
+    for start in range(hour[0], hour[1], 29 * windows.MINUTE_MS if path == LITECOIN else windows.MINUTE_MS):
         agreeing.flow(market, start, start + windows.MINUTE_MS, "17:00@America/Chicago")
     agreeing.footprint(market, *hour, "5m", size, ratio=D(3), minimum=D(1), least=3)
     agreeing.footprint(market, *hour, "1h", size, ratio=D("1.5"), minimum=D(0), least=2)
@@ -116,7 +116,6 @@ def test_flow_footprints_candles_orders_and_vpin(path: Path) -> None:
     agreeing.cvd(market, *hour, "5m", "17:00@America/Chicago")
     for quantile, least in ((D("0.99"), D(0)), (D("0.9"), D(10_000)), (D("0.5"), D("1234.5"))):
         agreeing.large_trades(market, *hour, quantile, least)
-    agreeing.large_trades(market, hour[0] + windows.MINUTE_MS, last, D("0.99"), D(0))
     agreeing.trade_sizes(market, first, last)
     volume = oracle.flow(market.trades).volume
     bucket = measures.rounded(oracle.Fraction(volume) / 700, 3)

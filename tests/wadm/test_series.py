@@ -262,10 +262,10 @@ def test_what_is_remembered_of_merges_is_right_whatever_is_asked_and_put(data: s
     """Windows are asked for again and again while bars are added, revised and let go."""
     closed, volumes = ClosedBars(keep=5 * HOUR), dict[int, int]()
     minutes = st.integers(0, 500) | st.sampled_from([0, 5, 55, 60, 65, 120, 125, 180, 300, 360, 420])
-    for number in range(data.draw(st.integers(1, 60))):
+    for number in range(data.draw(st.integers(1, 16))):
         if data.draw(st.booleans()):
             first = data.draw(minutes)
-            for minute in range(first, first + data.draw(st.sampled_from([1, 1, 7, 60, 130]))):
+            for minute in range(first, first + data.draw(st.sampled_from([1, 1, 7, 60]))):
                 closed.put(bar_of([trade(minute * MINUTE_MS, number, quantity=str(number + 1))], minute))
                 volumes[minute] = number + 1
                 newest = max(volumes)

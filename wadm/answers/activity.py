@@ -57,8 +57,9 @@ def together(answers: Iterable[Mapping[str, Any]]) -> dict[str, object]:
     ordered = sorted(
         answers, key=lambda one: (-Decimal(one["turnover"]), str(one["exchange"]), str(one["symbol"]))
     )
+    parameters = ordered[0]["parameters"] if ordered else {}
     rows = [{name: value for name, value in one.items() if name not in _ABOUT} for one in ordered]
-    return {"algorithm": ALGORITHM, "volume_unit": "base", "symbols": rows}
+    return {"algorithm": ALGORITHM, "volume_unit": "base", "parameters": parameters, "symbols": rows}
 
 
 QUESTION = Question(

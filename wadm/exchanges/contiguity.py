@@ -91,6 +91,13 @@ class Position(ABC):
         """Take ids as not seen that were: their trades were lost behind this place."""
 
     @abstractmethod
+    def retract(self, trade_id: TradeId) -> bool:
+        """Go back behind the last id of the row, where ``trade_id`` is that; return whether it was.
+
+        What it alone showed to be missing is not known to be.
+        """
+
+    @abstractmethod
     def knows(self, trade_id: TradeId) -> bool:
         """Return whether an id was seen, as far as that is remembered."""
 
@@ -148,6 +155,17 @@ class CountedIds(Position):
         """Take ids as missing; see ``Position``."""
         for lost in runs_of(ids):
             self.reopen(lost)
+
+    def retract(self, trade_id: TradeId) -> bool:
+        """Go back behind the last id of the row, if it is ``trade_id``; see ``Position``."""
+        if trade_id != self.expected - 1:
+            return False
+        self.expected -= 1
+        while self._missing and self._missing[-1].last == self.expected - 1:
+            self.expected = self._missing.pop().first
+        if self.expected <= self._lowest:  # it was the only one
+            self.expected, self._lowest = -1, 0
+        return True
 
     def knows(self, trade_id: TradeId) -> bool:
         """Return whether an id was seen or lies before all that is known."""
@@ -223,6 +241,10 @@ class RecentIds(Position):
         """Take ids as not seen; see ``Position``."""
         self._recent.difference_update(ids)
         self._earlier.difference_update(ids)
+
+    def retract(self, trade_id: TradeId) -> bool:
+        """Do nothing: no id is the last one of no row."""
+        return False
 
     def knows(self, trade_id: TradeId) -> bool:
         """Return whether an id is remembered."""

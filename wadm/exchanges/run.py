@@ -147,12 +147,19 @@ class Run:
             self.reject("time_in_future")
 
     def _take_back(self, trade_id: TradeId, at: int) -> None:
+        left = [part for ids in self._filled for one in runs_of([trade_id]) for part in without(ids, one)]
+        was_late = isinstance(trade_id, int) and left != self._filled
+        if not was_late and self._position.retract(trade_id):
+            last = self._position.expected - 1
+            self._gaps = [
+                (Missing(first, min(end, last)), shown) for (first, end), shown in self._gaps if first <= last
+            ]
+            return
         self._position.forget([trade_id])
-        for one in runs_of([trade_id]):
-            left = [part for filled in self._filled for part in without(filled, one)]
-            if left == self._filled:
-                self._gaps.append((one, at))
+        if was_late:
             self._filled = left
+        else:
+            self._gaps += [(one, at) for one in runs_of([trade_id])]
 
     def _read(self, column: Column, text: str) -> int:
         try:

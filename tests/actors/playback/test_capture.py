@@ -144,7 +144,8 @@ GOOD = b"%d %s" % (NS, WRAPPED)
         ([b"1723161253937 " + WRAPPED], 1, "is neither ns nor µs"),
         ([b"-1 " + WRAPPED], 1, "is neither ns nor µs"),
         ([b"%d" % NS], 1, "no frame after the time"),
-        ([GOOD, b"%d hello" % NS], 2, "malformed"),
+        ([b"%d hello" % NS, GOOD], 1, "malformed"),
+        ([GOOD, b"hello"], 2, "invalid literal for int"),
         ([b"%d []" % NS], 1, "an array of no known stream"),
         ([b"%d 7" % NS], 1, "Expected `object`"),
         ([b"%d {}" % NS], 1, "neither a stream nor an event"),
@@ -163,6 +164,15 @@ def test_a_bad_line(write, lines: list[bytes], number: int, why: str) -> None:
     assert "expected '<receive time in ns or µs> <frame>'" in sentence
     assert "\n" not in sentence
     assert "cut short" not in sentence
+
+
+@pytest.mark.parametrize(
+    "broken", [b"hello", b'{"stre', b'{"stream":"cut', b"[" * 100_000, b"\xff\xfe", b"7", b"{}", b"[]"]
+)
+def test_a_frame_that_was_received_broken_is_played_where_it_came(write, broken: bytes) -> None:
+    capture = _read(write(GOOD, b"%d %s" % (NS + 1, broken), GOOD))
+    assert [frame.stream for frame in capture.frames] == ["btcusdt@trade"] * 3
+    assert capture.frames[1] == Frame(NS + 1, "btcusdt@trade", broken)
 
 
 def test_a_last_line_without_an_end(write) -> None:

@@ -207,6 +207,7 @@ def test_a_ticker_has_every_field_last_told() -> None:
         b"{}",
         b'{"topic":"orderbook.50.BTCUSDT","ts":1,"type":"delta","data":{"s":"B","b":[["x","1"]],"a":[],"u":2}}',
         b"\xff",
+        b'{"topic":"orderbook.50.BTCUSDT","data":' + b"[" * 100_000,
     ],
 )
 def test_a_frame_recorded_broken_is_passed_over(body: bytes) -> None:

@@ -132,6 +132,7 @@ def test_after_a_gap_there_is_no_book_until_the_next_snapshot(diffs: Sequence[by
         diff(101, 102, "1e3"),
         diff(101, 102, "-1"),
         b'{"stream":"btcusdt@depth@100ms","data":{"U":1,"u":2,"b":[["\xff","1"]],"a":[]}}',
+        b'{"stream":"btcusdt@depth@100ms","data":' + b"[" * 100_000,
     ],
 )
 def test_a_diff_recorded_broken_is_passed_over(body: bytes) -> None:

@@ -234,10 +234,27 @@ def test_a_trade_of_the_day_after_tomorrow_is_rejected_and_its_neighbours_kept()
     assert [trade[0] for trade in codec.trades] == [1, 3]
     assert codec.rejected() == {"time_in_future": 2}
     # Sound copies of them still count.
-    assert codec.gaps == [(4, 4), (2, 2)]
+    assert codec.gaps == [(2, 2)]
     codec.feed(changed(SPOT_TRADE, t=2), changed(SPOT_TRADE, t=4), changed(SPOT_TRADE, t=5))
     assert [trade[0] for trade in codec.trades] == [1, 3, 2, 4, 5]
-    assert sorted((event.first, event.last) for event in codec.of(Filled)) == [(2, 2), (4, 4)]
+    assert [(event.first, event.last) for event in codec.of(Filled)] == [(2, 2)]
+    codec.check_balance()
+
+
+def test_an_id_of_the_future_does_not_hide_the_gaps_behind_it():
+    codec, far = bench("binance"), AT // 1_000 + 2 * DAY_MS
+    codec.feed(
+        changed(SPOT_TRADE, t=1),
+        changed(SPOT_TRADE, t=10**10, T=far),
+        changed(SPOT_TRADE, t=2),
+        changed(SPOT_TRADE, t=10**12, T=far),
+        changed(SPOT_TRADE, t=5),
+    )
+    assert [trade[0] for trade in codec.trades] == [1, 2, 5]
+    assert codec.gaps == [(2, 5)]
+    assert [(event.first, event.last) for event in codec.of(Filled)] == [(2, 2), (5, 5)]
+    codec.feed(changed(SPOT_TRADE, t=9))
+    assert codec.gaps == [(2, 5), (6, 8)]
     codec.check_balance()
 
 
@@ -246,6 +263,9 @@ def test_where_every_trade_is_of_the_future_none_is_left():
     codec.feed(*(changed(SPOT_TRADE, t=number, T=AT // 1_000 + 2 * DAY_MS) for number in range(1, 4)))
     assert codec.trades == []
     assert codec.rejected() == {"time_in_future": 3}
+    assert codec.gaps == []
+    codec.feed(changed(SPOT_TRADE, t=7))
+    assert codec.gaps == []
     codec.check_balance()
 
 
