@@ -18,7 +18,7 @@ from wadm.exchanges import registry
 from wadm.exchanges.base import Query, RateLimited, Request
 from wadm.instants import iso
 from wadm.market import SECOND
-from wadm.quota import Quota
+from wadm.quota import LONGEST_BAN, Quota
 
 T = TypeVar("T")
 
@@ -191,4 +191,4 @@ def _account(quota: Quota, now: float) -> dict[str, object]:
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdecimal() else None
+    return min(float(text), LONGEST_BAN) if text and text.isdecimal() else None

@@ -18,7 +18,7 @@ def straightened(bar: Bar, runs: Sequence[Trades]) -> Bar | None:
     trades = tape(runs)
     decimals = max(trades.quantity_decimals, bar.quantity_decimals)
     ours, theirs = 10 ** (decimals - bar.quantity_decimals), 10 ** (decimals - trades.quantity_decimals)
-    signed = [quantity * theirs for _, _, quantity in trades.trades]
+    signed = [quantity * theirs for _, _, quantity, _ in trades.trades]
     bought, sold = sum(one for one in signed if one > 0), -sum(one for one in signed if one < 0)
     if (bought, sold) != (bar.buy_volume * ours, bar.sell_volume * ours):
         return None

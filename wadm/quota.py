@@ -19,6 +19,8 @@ WINDOW = 60.0
 #: 403 is Bybit's ban of an address (ten minutes), 418 Binance's (two minutes to three days).
 REFUSED = {403: 600.0, 418: 120.0, 429: 5.0}
 LONGEST = 3_600.0
+#: Seconds that an exchange is left alone at most, whatever it asks for: Binance's longest ban.
+LONGEST_BAN = 3 * 86_400.0
 _MOST_DOUBLINGS = 16
 
 

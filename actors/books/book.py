@@ -23,6 +23,9 @@ from wadm.market import SECOND, BestQuote, BookChange, BookUpdate
 
 log = structlog.get_logger("book")
 
+#: Seconds after which a book that is out of step is an alarm.
+OUT_OF_STEP = 60.0
+
 #: Seconds between two looks at a book on which nothing comes.
 _LOOK = 1.0
 
@@ -49,7 +52,7 @@ class Book:
             nursery.start_soon(audits.run)
             if not self.playback:
                 nursery.start_soon(snapshots.run)
-                nursery.start_soon(self._watch, audits)
+                nursery.start_soon(self._watch, audits, snapshots)
             async for message in context.mailbox:
                 if isinstance(message, Reached):
                     message.event.set()
@@ -105,8 +108,28 @@ class Book:
         elif memory.crossing.since is None:
             memory.alarm = ""
 
-    async def _watch(self, audits: Audits) -> None:
+    async def _watch(self, audits: Audits, snapshots: Snapshots) -> None:
         while True:
             await trio.sleep(_LOOK)
+            self._look_at_connections(snapshots)
             self._look_at_crossing()
+            self._look_at_standing()
             audits.look()
+
+    def _look_at_standing(self) -> None:
+        """Raise an alarm over a book that does not come into step."""
+        memory, now = self.memory, trio.current_time()
+        if memory.sync.synced or not memory.received:
+            memory.out_since = None
+            return
+        if memory.out_since is None:
+            memory.out_since = now
+        if now - memory.out_since >= OUT_OF_STEP:
+            memory.alarm = f"the book of {memory.instrument.key} is out of step: {memory.sync.reason}"
+
+    def _look_at_connections(self, snapshots: Snapshots) -> None:
+        """Take a book for out of step that no open connection brings any more, however it stood."""
+        memory, carriers = self.memory, snapshots.carriers()
+        if memory.sync.synced and carriers and all(one.connected_at is None for one, _ in carriers):
+            memory.lose("the connection that brings it was lost")
+            log.info("book_out_of_step", symbol=memory.instrument.key, reason=memory.sync.reason)

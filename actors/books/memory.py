@@ -25,7 +25,8 @@ class BookMemory:
     """One symbol's order book.
 
     ``received`` counts the updates that came. The last of them came at ``updated_at`` (µs, wall clock) and
-    ``updated_clock`` (s, trio's clock). ``alarm`` says what is wrong with the book for too long already.
+    ``updated_clock`` (s, trio's clock). ``out_since`` (s, likewise) is when it was first seen out of step,
+    None while it is in step. ``alarm`` says what is wrong with the book for too long already.
     ``audit`` is the one in progress; ``last_audit`` is what came of the last one, as it is answered. Who
     wants a snapshot or an audit tells by ``changed``.
     """
@@ -37,6 +38,7 @@ class BookMemory:
     received: int = 0
     updated_at: int | None = None
     updated_clock: float | None = None
+    out_since: float | None = None
     alarm: str = ""
     audit: Audit | None = None
     audit_wanted: bool = False

@@ -93,20 +93,33 @@ class Snapshots:
         return 0.0
 
     def renew(self) -> None:
-        """Have the book's stream subscribed to again: it begins with a snapshot.
+        """Have the book's stream subscribed to again: it begins with a snapshot. Of several, the deepest."""
+        found = self.carriers()
+        if found:
+            connection, stream = max(found, key=lambda one: self._depth(one[1]))
+            log.info("book_resubscribed", symbol=self.memory.instrument.key, stream=stream)
+            connection.renew(stream)
 
-        Of several depths the deepest is the book's; a recording may have it at another than is usual.
-        """
+    def carriers(self) -> list[tuple[ConnectionMemory, str]]:
+        """Return the connections that bring the book, each with its stream; a recording may have several."""
         instrument = self.memory.instrument
-        usual = _NUMBER.sub("", registry.find(instrument.exchange).channels[Channel.BOOK](instrument.symbol))
-        found = [
+        of = registry.find(instrument.exchange)
+        usual = self._kind(of.channels[Channel.BOOK](instrument.symbol))
+        return [
             (connection, stream)
             for connection in self.connections.values()
             if connection.exchange == instrument.exchange
             for stream in connection.streams
-            if _NUMBER.sub("", stream) == usual
+            if of.stream_symbol(stream) == instrument.symbol and self._kind(stream) == usual
         ]
-        if found:
-            connection, stream = max(found, key=lambda one: [int(two) for two in _NUMBER.findall(one[1])])
-            log.info("book_resubscribed", symbol=instrument.key, stream=stream)
-            connection.renew(stream)
+
+    def _kind(self, stream: str) -> str:
+        """Return a stream's name without its symbol, which may have digits, and without its numbers."""
+        return _NUMBER.sub("", self._unnamed(stream))
+
+    def _depth(self, stream: str) -> list[int]:
+        return [int(number) for number in _NUMBER.findall(self._unnamed(stream))]
+
+    def _unnamed(self, stream: str) -> str:
+        instrument = self.memory.instrument
+        return stream.replace(registry.find(instrument.exchange).spelled(instrument.symbol), "")

@@ -54,10 +54,11 @@ def _add(questions: Any, name: str, title: str, parameters: Sequence[Parameter])
     where.add_argument("--url", help="a running daemon, such as http://127.0.0.1:8920")
     parser.add_argument("--timeframe", help=f"the latest window of {', '.join(WINDOWS)}")
     parser.add_argument("--session", metavar="HH:MM@ZONE", help="when a session begins (default: 00:00@UTC)")
-    parser.add_argument("--start", help="ISO 8601")
-    parser.add_argument("--end", help="ISO 8601")
+    parser.add_argument("--start", help="first moment of the window, ISO 8601, such as 2024-08-08T23:55:00Z")
+    parser.add_argument("--end", help="end of the window, not included, ISO 8601")
     for parameter in parameters:
         flag, default = f"--{parameter.name.replace('_', '-')}", written(parameter.default)
+        default = ",".join(default) if isinstance(default, list) else default
         shown = "" if default is None else f" (default: {default})"
         meaning = f"{parameter.meaning}: {parameter.expected}{shown}".replace("%", "%%")
         parser.add_argument(flag, metavar="X", help=meaning)

@@ -12,6 +12,7 @@ import trio
 from actors.connections.causes import leaves, why
 from actors.connections.proxy import Proxy, ProxyFailed
 from actors.connections.tap import HandshakeCutError
+from wadm.quota import LONGEST_BAN
 
 _STATUS = re.compile(r"HTTP/\d\.\d (\d{3})")
 _RETRY_AFTER = re.compile(r"^retry-after:[ \t]*(\d+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -117,7 +118,7 @@ def explain_handshake(address: Address, error: Exception) -> ConnectFailed:
     return ConnectFailed(
         f"{host} refused the WebSocket {address.target!r} with HTTP {_status_words(code)}{hint}",
         status=code,
-        retry_after=float(retry_after[1]) if retry_after else None,
+        retry_after=min(float(retry_after[1]), LONGEST_BAN) if retry_after else None,
     )
 
 

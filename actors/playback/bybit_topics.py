@@ -4,13 +4,14 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook and
 https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import attrs
 import msgspec
 
 from actors.playback.book import Book, Level, check_levels
+from actors.playback.by_stream import ByStream, Take
 from actors.playback.capture import Frame
 from actors.playback.payload import BROKEN, UnreadableError
 
@@ -122,16 +123,12 @@ class Topics:
     def __init__(self) -> None:
         self.books: dict[str, BookTopic] = {}
         self.tickers: dict[str, TickerTopic] = {}
-        self._take: dict[str, Callable[[bytes], None] | None] = {}
+        self._by_stream = ByStream(self._taking)
 
     def read(self, frames: Iterable[Frame]) -> None:
         """Take in what was played since."""
         for frame in frames:
-            if frame.stream not in self._take:
-                self._take[frame.stream] = self._taking(frame.stream)
-            take = self._take[frame.stream]
-            if take is not None:
-                take(frame.body)
+            self._by_stream.take(frame)
 
     def present(self, topic: str) -> bytes | None:
         """Return what a subscription to a topic begins with now; None where it begins with nothing."""
@@ -147,7 +144,7 @@ class Topics:
         ]
         return max(known, key=lambda topic: topic.depth, default=None)
 
-    def _taking(self, topic: str) -> Callable[[bytes], None] | None:
+    def _taking(self, topic: str) -> Take | None:
         kind, _, rest = topic.partition(".")
         if kind == "orderbook" and rest.partition(".")[0].isdigit():
             return self.books.setdefault(topic, BookTopic(int(rest.partition(".")[0]))).take

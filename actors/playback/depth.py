@@ -4,12 +4,13 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#how
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 import msgspec
 
 from actors.playback.book import Book, Level, check_levels
+from actors.playback.by_stream import ByStream, Take
 from actors.playback.capture import Capture, Frame, Snapshot
 from actors.playback.names import symbol_of
 from actors.playback.payload import BROKEN, UnreadableError, decoder
@@ -97,7 +98,7 @@ class DiffBooks:
     def __init__(self, capture: Capture) -> None:
         self._coming = deque(places(capture))
         self._books: dict[str, DiffBook] = {}
-        self._take: dict[str, Callable[[bytes], None] | None] = {}
+        self._by_stream = ByStream(self._taking)
         self._sources: dict[str, str] = {}  # one diff stream of each symbol
         self._read = 0
         self._seed()
@@ -114,11 +115,7 @@ class DiffBooks:
     def read(self, frames: Iterable[Frame]) -> None:
         """Apply what was played since."""
         for frame in frames:
-            if frame.stream not in self._take:
-                self._take[frame.stream] = self._taking(frame.stream)
-            take = self._take[frame.stream]
-            if take is not None:
-                take(frame.body)
+            self._by_stream.take(frame)
             self._read += 1
             if self._coming:
                 self._seed()
@@ -130,7 +127,7 @@ class DiffBooks:
             if snapshot.symbol is not None and seed is not None:
                 self._books.setdefault(snapshot.symbol, DiffBook()).seed(seed)
 
-    def _taking(self, stream: str) -> Callable[[bytes], None] | None:
+    def _taking(self, stream: str) -> Take | None:
         symbol = symbol_of(stream)
         if symbol is None or not is_diff(stream) or self._sources.setdefault(symbol, stream) != stream:
             return None

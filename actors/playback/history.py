@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from actors.playback.by_stream import ByStream, Take
 from actors.playback.candles import Deal
 from actors.playback.capture import Frame
 from actors.playback.names import symbol_of
@@ -114,16 +115,12 @@ class History:
     def __init__(self) -> None:
         self._trades: dict[str, Series[Trade]] = {}
         self._aggregates: dict[str, Series[Aggregate]] = {}
-        self._take: dict[str, Callable[[bytes], None] | None] = {}
+        self._by_stream = ByStream(self._taking)
 
     def read(self, frames: Iterable[Frame]) -> None:
         """Take the trades out of further frames. A frame that cannot be read has none."""
         for frame in frames:
-            if frame.stream not in self._take:
-                self._take[frame.stream] = self._taking(frame.stream)
-            take = self._take[frame.stream]
-            if take is not None:
-                take(frame.body)
+            self._by_stream.take(frame)
 
     def trades(self, symbol: str) -> Series[Trade]:
         """Return the market trades of a symbol."""
@@ -139,7 +136,7 @@ class History:
             _deal(row) for row in self.aggregates(symbol).rows()
         ]
 
-    def _taking(self, stream: str) -> Callable[[bytes], None] | None:
+    def _taking(self, stream: str) -> Take | None:
         """Return what reads the frames of a stream; None where they are not trades."""
         symbol, kind = symbol_of(stream), stream.partition("@")[2]
         if symbol is None or kind not in ("trade", "aggTrade"):

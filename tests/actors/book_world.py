@@ -75,7 +75,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """Run a book actor for the length of the block."""
     rest, memory = FakeRest(list(answers)), BookMemory(instrument)
-    connection = ConnectionMemory("connection:1", instrument.exchange, streams)
+    connection = ConnectionMemory("connection:1", instrument.exchange, streams, connected_at=1)
     made = World(memory, rest, connection, Mailbox("book", 256))
     book = Book(memory, rest, {"connection:1": connection}, playback=playback)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:

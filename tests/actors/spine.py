@@ -281,7 +281,9 @@ async def until(holds: Callable[[], bool]) -> None:
 def seeds(count: int) -> list[int]:
     """Return new seeds, which stand in the names of the tests; WADM_SEED repeats one."""
     given = os.environ.get("WADM_SEED")
-    return [int(given)] if given else [random.SystemRandom().randrange(10**6) for _ in range(count)]
+    # All workers of one run must collect the same names.
+    chance = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", random.SystemRandom().random()))
+    return [int(given)] if given else [chance.randrange(10**6) for _ in range(count)]
 
 
 # --- what must come of it ---

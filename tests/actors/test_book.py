@@ -20,6 +20,7 @@ from wadm.orderbook import OrderBook
 
 Clock = trio.testing.MockClock
 BOOK = [(10, 1)], [(11, 1)]
+DIFFS = "btcusdt@depth@100ms"
 
 
 async def test_a_snapshot_is_asked_for_once_updates_come_and_they_go_on_top_of_it(
@@ -113,6 +114,32 @@ async def test_where_the_stream_itself_begins_with_a_snapshot_a_gap_renews_it(au
         assert not one.connection.renewed
 
 
+async def test_of_symbols_that_differ_in_digits_alone_only_its_own_stream_is_renewed(
+    autojump_clock: Clock,
+) -> None:
+    streams = ["orderbook.200.1000PEPEUSDT", "orderbook.200.PEPEUSDT"]
+    async with world(Instrument("bybit", "PEPEUSDT"), streams=streams) as one:
+        one.put(snapshot(5, *BOOK), update(8, 8))
+        await one.until(lambda: bool(one.connection.renewed))
+        assert one.connection.renewed == {"orderbook.200.PEPEUSDT"}
+
+
+async def test_a_book_that_no_open_connection_brings_is_not_in_step(autojump_clock: Clock) -> None:
+    async with world(answers=[snapshot(100, *BOOK), snapshot(200, *BOOK)], streams=[DIFFS]) as one:
+        await in_step(one)
+        await trio.sleep(10)
+        assert one.memory.sync.synced
+        one.connection.connected_at = None
+        await trio.sleep(1.5)
+        assert not one.memory.sync.synced
+        assert one.memory.sync.reason == "the connection that brings it was lost"
+        one.connection.connected_at = 2
+        one.put(update(200, 200))
+        await one.until(lambda: one.memory.sync.synced)
+        await trio.sleep(10)
+        assert one.memory.sync.synced
+
+
 async def test_a_recording_waits_for_its_snapshot(autojump_clock: Clock) -> None:
     async with world(answers=[NotNow("not yet"), snapshot(101, *BOOK)], playback=True) as one:
         one.rest.hold = trio.Event()
@@ -150,6 +177,21 @@ async def test_a_book_crossed_for_more_than_five_seconds_is_given_up_with_an_ala
         one.put(update(201, 201))
         await one.folded()
         assert (one.memory.alarm, one.memory.sync.resyncs) == ("", 1)
+
+
+async def test_a_book_that_does_not_come_into_step_is_an_alarm_after_a_minute(autojump_clock: Clock) -> None:
+    async with world(answers=[snapshot(100, *BOOK), snapshot(300, *BOOK)]) as one:
+        one.rest.hold = trio.Event()
+        one.put(update(101, 101))
+        await one.folded()
+        await trio.sleep(55)
+        assert one.memory.alarm == ""
+        await trio.sleep(10)
+        assert one.memory.alarm.startswith("the book of binance:BTCUSDT is out of step: ")
+        one.rest.hold.set()
+        await one.until(lambda: one.memory.sync.synced)
+        await trio.sleep(2)
+        assert one.memory.alarm == ""
 
 
 async def test_in_a_recording_only_the_exchange_s_time_counts(autojump_clock: Clock) -> None:

@@ -72,6 +72,15 @@ async def test_an_exchange_that_refuses_is_left_alone_and_the_others_are_not(
         assert [host for host, _ in exchanges.asked] == ["spot.test", "bybit.test", "spot.test"]
 
 
+async def test_no_exchange_is_left_alone_for_ever_whatever_it_asks_for() -> None:
+    exchanges = Exchanges({"spot.test": [httpx2.Response(429, headers={"Retry-After": "9" * 400})]})
+    async with asking(exchanges) as rest:
+        with pytest.raises(NotNow) as refused:
+            await rest.get("binance", light())
+        assert refused.value.after == 3 * 86_400
+        assert rest.status()["binance"]["waiting_until"] is not None
+
+
 @pytest.mark.parametrize(("status", "after"), [(403, 600), (418, 120), (429, 5)])
 async def test_a_refusal_without_a_time_is_obeyed_for_longer_every_time(
     autojump_clock: trio.testing.MockClock, status: int, after: float

@@ -144,6 +144,7 @@ async def test_a_connection_that_is_reset(nursery: trio.Nursery) -> None:
         (b"HTTP/1.1 451 \r\nContent-Length: 9\r\n\r\nforbi", "451 (Unavailable For Legal", 451, None),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "with HTTP 403 (Forbidden)", 403, None),
         (b"HTTP/1.1 429 Slow\r\nRetry-After: 17\r\n\r\n", "with HTTP 429 (Too Many Requests)", 429, 17.0),
+        (b"HTTP/1.1 418 \r\nretry-after: " + b"9" * 400 + b"\r\n\r\n", "with HTTP 418", 418, 259_200.0),
         (b"HTTP/1.1 418 \r\nretry-after: x\r\n\r\n", "with HTTP 418", 418, None),
         (b"HTTP/1.1 599 \r\n\r\n", "with HTTP 599", 599, None),
         (b"HTTP/1.1 200 OK\r\n\r\nhello", "with HTTP 200 (OK)", 200, None),

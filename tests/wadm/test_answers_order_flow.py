@@ -99,7 +99,7 @@ def test_cvd_at_each_close_is_the_running_delta_since_midnight(
     cuts = sorted({start, end, *(minute for minute in range(start, end) if minute % step == 0)})
     for first, last in pairwise(cuts):
         held = within(trades, first * MINUTE_MS, last * MINUTE_MS)
-        one = edges.pop(iso((first - first % step) * MINUTE), None)
+        one = edges.pop(iso(first * MINUTE), None)
         assert (one is None) == (not held)
         if one is None:
             continue

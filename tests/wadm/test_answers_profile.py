@@ -10,17 +10,20 @@ from oracle import Trade, fingerprint
 from wadm.answers import (
     candles,
     composite,
+    delta,
     developing,
     footprint,
     large_trades,
     nodes,
     pocs,
     profile,
+    sides,
     vwap,
 )
 from wadm.answers.asking import read
 from wadm.answers.question import Question
 from wadm.answers.registry import QUESTIONS
+from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.market import DAY, HOUR, MINUTE, Instrument
 from wadm.questions import (
@@ -127,7 +130,7 @@ def test_composite_is_the_profile_of_the_sessions_together() -> None:
     ]
     asked: dict[str, Any] = {"start": 2 * DAY, "end": 2 * DAY + HOUR, "row_size": "1"}
     two = answered(composite.QUESTION, trades, days="2", **asked)
-    assert (two["composite_start"], two["composite_end"]) == (iso(DAY), iso(3 * DAY))
+    assert (two["composite_start"], two["composite_end"]) == (iso(DAY), iso(2 * DAY + HOUR))
     # 1 8 5 3 1, 18 in all, target 12.6: 8; above 5 + 3 join: 16
     assert [two[name] for name in ("volume", "poc", "vah", "val")] == ["18", "101", "103", "101"]
     assert two["parameters"]["days"] == 2
@@ -153,8 +156,19 @@ def test_developing_levels() -> None:
     assert [one["at"] for one in answer["steps"]] == [at(minute) for minute in range(1, 7)]
     assert [one["poc"] for one in answer["steps"]] == ["100", "101", "102", "102", "102", "102"]
     # in the end as the profile is
-    assert answer["steps"][-1] == {"at": at(6), "poc": "102", "vah": "104", "val": "102"}
+    assert answer["steps"][-1] == {
+        "at": at(6), "poc": "102", "vah": "104", "val": "102", "closed": True,
+    }  # fmt: skip
     assert answer["parameters"]["step"] == "1m"
+
+
+def test_a_developing_step_that_goes_on_is_not_closed() -> None:
+    answer = answered(
+        developing.QUESTION, HILL, row_size="1", step="5m", end=10 * MINUTE, market_time=7 * MINUTE
+    )
+    assert [(one["at"], one["closed"]) for one in answer["steps"]] == [(at(5), True), (at(10), False)]
+    with pytest.raises(QuestionError, match="step is '1m'; expected longer steps: the window holds 1501"):
+        answered(developing.QUESTION, HILL, step="1m", end=1501 * MINUTE)
 
 
 def test_nodes() -> None:
@@ -166,7 +180,7 @@ def test_nodes() -> None:
     assert answer["low_volume_nodes"][0]["volume"] == "1"
     assert (answer["poc"], answer["smoothing_method"]) == ("100", "box")
     assert answer["parameters"] == {
-        "row_size": "1", "value_area": "0.7", "smoothing": 0, "prominence": "0.25",
+        "row_size": "1", "value_area": "0.7", "method": "pair", "smoothing": 0, "prominence": "0.25",
     }  # fmt: skip
 
 
@@ -241,6 +255,55 @@ def test_candles() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("question", [candles.QUESTION, footprint.QUESTION, delta.QUESTION, sides.QUESTION])
+def test_a_bar_that_the_window_cuts_is_named_by_what_lies_inside(question: Question) -> None:
+    # minutes 0 to 11, 1 each; the window takes 3 to 8: two minutes of the bar from 0, three of that from 5
+    trades = [taken(minute, "100", "1") for minute in range(12)]
+    answer = answered(question, trades, start=3 * MINUTE, end=8 * MINUTE, bar="5m")
+    found = answer["candles" if question is candles.QUESTION else "bars"]
+    assert [(one["start"], one["end"], one["volume"]) for one in found] == [
+        (at(3), at(5), "2"), (at(5), at(8), "3"),
+    ]  # fmt: skip
+
+
+def test_sessions_are_those_up_to_the_window_asked_for() -> None:
+    # 1 on each of days 0 to 3, 4 at noon of day 1; what comes after the window has no say in it
+    trades = [taken(day * DAY_MIN, str(100 + day), "1") for day in range(4)]
+    trades.insert(2, taken(DAY_MIN * 1.5, "100", "4"))
+    asked: dict[str, Any] = {"start": 0, "end": DAY + HOUR, "market_time": 4 * DAY, "days": "2"}
+    history = answered(pocs.HISTORY, trades, **asked)["sessions"]
+    assert [(one["start"], one["end"], one["volume"]) for one in history] == [
+        (iso(0), iso(DAY), "1"), (iso(DAY), iso(DAY + HOUR), "1"),
+    ]  # fmt: skip
+    assert answered(composite.QUESTION, trades, **asked)["volume"] == "2"
+    # 100 is first touched at noon of day 1, after the window
+    (naked,) = answered(pocs.NAKED, trades, **asked, row_size="1")["naked"]
+    assert naked["poc"] == "100"
+
+
+def test_every_order_reaches_the_quantile_nought() -> None:
+    # prior: 1 and 900; none of them need lie below the threshold: it is the lowest edge there is
+    trades = [taken(0, "1", "1"), taken(1, "1", "900"), taken(1500, "1", "0.5")]
+    answer = answered(large_trades.QUESTION, trades, start=1440 * MINUTE, end=1560 * MINUTE, quantile="0")
+    assert (answer["threshold"], answer["buy_count"], answer["more_than_kept"]) == ("0.000001", 1, False)
+
+
+def test_fifty_large_trades_are_all_of_them() -> None:
+    trades = [taken(0, "1", "1"), *(taken(1440 + one, "1", "900") for one in range(51))]
+    asked: dict[str, Any] = {"start": 1440 * MINUTE, "quantile": "1"}
+    fifty = answered(large_trades.QUESTION, trades, end=1490 * MINUTE, **asked)
+    assert (fifty["buy_count"], len(fifty["trades"]), fifty["more_than_kept"]) == (50, 50, False)
+    more = answered(large_trades.QUESTION, trades, end=1491 * MINUTE, **asked)
+    assert (more["buy_count"], len(more["trades"]), more["more_than_kept"]) == (51, 50, True)
+
+
+def test_volume_of_minutes_without_orders_is_named() -> None:
+    # A bar as format 1 left it: 3 traded, no order known
+    around = {"bar": Bar(0, HOUR, rows={100: [3, 0, 1, 0]})}
+    for question in (large_trades.QUESTION, large_trades.SIZES):
+        assert answered(question, [], around=around)["volume_without_orders"] == "3"
+
+
 def test_large_trades_stand_out_from_the_prior_ones_only() -> None:
     # Prior: 98 orders of 1 and one of 900. 99 of 100 would need 98.01 of these 99: the edge above 900.
     prior = [taken(number, "1", "1") for number in range(98)]
@@ -272,7 +335,7 @@ def test_without_prior_orders_the_absolute_threshold_alone_decides() -> None:
     trades = [taken(1500, "1", "5")]
     asked: dict[str, Any] = {"start": 1440 * MINUTE, "end": 1560 * MINUTE}
     nothing = answered(large_trades.QUESTION, trades, **asked)
-    assert (nothing["threshold"], nothing["trades"], nothing["buy_count"]) == (None, [], 0)
+    assert (nothing["threshold"], nothing["trades"], nothing["buy_count"]) == (None, [], None)
     assert len(answered(large_trades.QUESTION, trades, **asked, least="5")["trades"]) == 1
 
 

@@ -2,6 +2,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from answered import COVERED
 from generated import bar_of, run_of, trade_lists
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +10,10 @@ from oracle import Trade, dense_rows
 
 from wadm.analytics.compare import common_tick, compare, together
 from wadm.analytics.profile import profile
-from wadm.answers.compare import PARAMETERS, answer, instrument_of
+from wadm.answers.compare import PARAMETERS, answer, instrument_of, read, respond
+from wadm.answers.question import Material
 from wadm.bar import Bar
-from wadm.market import MINUTE, Instrument
+from wadm.market import HOUR, MINUTE, Instrument
 from wadm.questions import QuestionError
 
 D = Decimal
@@ -155,3 +157,18 @@ def test_too_many_rows_are_refused() -> None:
     bar = bar_of(buys(("1", "1"), ("3000000", "1")))
     with pytest.raises(QuestionError, match="row_size is '1'"):
         answer({"one": bar}, Instrument("", "BTCUSDT"), {**DEFAULTS, "row_size": D(1)})
+
+
+def test_a_comparison_of_sessions_names_when_they_begin() -> None:
+    known = {one.key: one for one in (Instrument("one", "BTCUSDT"), Instrument("two", "BTCUSDT"))}
+    given_ = {"symbol": "btcusdt", "timeframe": "session", "session": "17:00@America/Chicago"}
+    compared = read(given_, known, lambda _: 30 * HOUR)
+    spans = [one.span(30 * HOUR) for one in compared.asked]
+    found = respond(
+        compared,
+        [
+            Material(one.instrument, span, Bar(span.start, span.end), COVERED)
+            for one, span in zip(compared.asked, spans, strict=True)
+        ],
+    )
+    assert (found["start"], found["session"]) == ("1970-01-01T23:00:00Z", "17:00@America/Chicago")

@@ -17,7 +17,7 @@ Seen = list[tuple[int, int, int]]
 
 
 def found(trades: Seen, gap: int = 10, least: int = 3) -> list[Sweep]:
-    return list(sweeps([(at * MS, price, signed) for at, price, signed in trades], gap * MS, least))
+    return list(sweeps([(at * MS, price, signed, 1) for at, price, signed in trades], gap * MS, least))
 
 
 def test_a_sweep_is_a_run_of_one_side_through_the_levels() -> None:
@@ -28,6 +28,12 @@ def test_a_sweep_is_a_run_of_one_side_through_the_levels() -> None:
     assert found([(0, 103, -1), (1, 102, -1), (2, 101, -2)]) == [
         Sweep("sell", 0, 2 * MS, 103, 101, volume=4, notional=407, levels=3, trades=3)
     ]
+
+
+def test_an_aggregate_counts_for_what_it_was_made_of() -> None:
+    three = [Trade(at, at, D(100 + at), D(1), buy=True, count=at) for at in (1, 2, 3)]
+    (one,) = sweeps(tape([run_of(three)]).trades, MS, 3)
+    assert (one.levels, one.trades) == (3, 6)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_the_tape_is_the_trades_in_their_order_however_they_arrived(
     read = tape(data.draw(batches(data.draw(st.permutations(trades)))))
     assert [
         (at, D(price).scaleb(-read.price_decimals), D(signed).scaleb(-read.quantity_decimals))
-        for at, price, signed in read.trades
+        for at, price, signed, _ in read.trades
     ] == [(one.at_ms * MS, one.price, one.quantity if one.buy else -one.quantity) for one in trades]
 
 
@@ -104,7 +110,7 @@ def test_trades_of_one_instant_named_by_text_stay_as_they_arrived() -> None:
     first, second = Trade(5, 9, D(1), D(2), buy=True), Trade(5, 1, D(2), D(3), buy=False)
     earlier = Trade(4, 3, D(7), D(1), buy=True)
     read = tape([run_of([first, second], named=True), run_of([earlier], named=True)])
-    assert [price for _, price, _ in read.trades] == [7, 1, 2]
+    assert [price for _, price, _, _ in read.trades] == [7, 1, 2]
 
 
 def test_no_trades_are_an_empty_tape() -> None:

@@ -31,7 +31,8 @@ PLAIN = re.compile(r"0|-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 #: Text that is not a number.
 WORDS = {
     "exchange", "symbol", "timeframe", "start", "end", "algorithm", "method", "volume_unit", "delta_path",
-    "cvd_since", "state", "completeness", "sources", "id_kind", "noticed", "profile_sha256", "kind", "cvd_path",
+    "cvd_since", "state", "completeness", "sources", "id_kind", "noticed", "profile_sha256", "kind",
+    "cvd_path",
 }  # fmt: skip
 COUNTS = {
     "trades", "buy_trades", "sell_trades", "count", "first", "last", "missing", "epoch",

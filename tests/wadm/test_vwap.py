@@ -4,7 +4,7 @@ from generated import bar_of, trade_lists
 from hypothesis import given
 from oracle import Trade
 
-from wadm.analytics.vwap import vwap
+from wadm.analytics.vwap import Vwap, vwap
 from wadm.bar import Bar
 from wadm.market import MINUTE
 
@@ -16,6 +16,14 @@ def test_the_average_weighs_by_volume() -> None:
     assert found is not None
     assert (found.vwap, found.deviation) == (Decimal(13), Decimal("1.7321"))
     assert found.band(Decimal(2)) == (Decimal("9.5358"), Decimal("16.4642"))
+
+
+def test_a_band_is_not_rounded_however_long_its_numbers() -> None:
+    # 31 digits: beyond the 28 that Decimal keeps by itself
+    found = Vwap(Decimal("98765.123456780001"), Decimal("1.000000000001"))
+    lower, upper = found.band(Decimal("1.000000000000000001"))
+    assert str(lower) == "98764.123456779999999998999999999999"
+    assert str(upper) == "98766.123456780002000001000000000001"
 
 
 def test_one_price_has_no_deviation_and_no_trade_no_average() -> None:

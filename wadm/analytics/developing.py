@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import attrs
 
-from wadm.analytics.profile import Profile, ValueAreaMethod, profile
+from wadm.analytics.profile import Profile, ValueAreaMethod, profile, rows_of
 from wadm.bar import Bar
+from wadm.numbers import from_decimal
 
 ALGORITHM = "developing-profile/1"
 
@@ -32,6 +33,7 @@ def developing(
     """Yield the profile at each step's end (``step`` µs, counted from ``start``) at which something traded.
 
     ``minutes`` are the one-minute bars of ``[start, end)``, ascending. The last step is cut at ``end``.
+    A step costs its own prices and the rows so far, not all prices so far.
     Raises RowSizeError where there would be too many rows.
     """
     so_far = Bar(start, end)
@@ -42,7 +44,14 @@ def developing(
             if traded:
                 yield Development(at, profile(so_far, row_size, value_area, method))
             at, traded = at + step, False
-        so_far.absorb(bar)
+        so_far.absorb(_by_rows(bar, row_size))
         traded = traded or bool(bar.rows)
     if traded:
         yield Development(min(at, end), profile(so_far, row_size, value_area, method))
+
+
+def _by_rows(bar: Bar, row_size: Decimal) -> Bar:
+    """Return a bar's volume with each price at the lower edge of its row."""
+    size, decimals = from_decimal(row_size)
+    rows = {number * size: row for number, row in rows_of(bar, row_size).items()}
+    return Bar(bar.start, bar.end, decimals, bar.quantity_decimals, rows)

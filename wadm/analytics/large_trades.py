@@ -21,14 +21,17 @@ PRIOR = 24 * 60 * 60 * 1_000_000
 def quantile(prior: Orders, share: Decimal) -> int | None:
     """Return the edge (10**-8 quote units) below which ``share`` of the prior orders lie, None without any.
 
-    A share that only the size above the last edge would reach gives that edge.
+    A share that only the size above the last edge would reach gives that edge; a share of 0 the lowest.
     """
     sizes = sorted(prior.sizes.items())
     counts = list(accumulate(size[2] + size[3] for _, size in sizes))
     if not counts:
         return None
     numerator, denominator = share.as_integer_ratio()
-    place = bisect_left(counts, -(-counts[-1] * numerator // denominator))
+    least = -(-counts[-1] * numerator // denominator)
+    if not least:
+        return EDGES[0]
+    place = bisect_left(counts, least)
     # Size number n holds notional values from EDGES[n - 1] up to, and without, EDGES[n].
     return EDGES[min(sizes[place][0], len(EDGES) - 1)]
 

@@ -1,7 +1,8 @@
 """Order flow: who was the aggressor, and by how much.
 
-Delta is taker-buy minus taker-sell volume; CVD is its running sum since the session's start, which is
-00:00 UTC; the imbalance ratio is taker-buy over taker-sell volume, and has no value over zero.
+Delta is taker-buy minus taker-sell volume; CVD is its running sum since the session's start (00:00 UTC
+where no other is asked for); the imbalance ratio is taker-buy over taker-sell volume, and has no value over
+zero.
 """
 
 from decimal import Decimal
@@ -19,8 +20,8 @@ ALGORITHM = "order-flow/1"
 class OrderFlow:
     """The order flow of a span. Volumes are scaled by ``10**quantity_decimals``.
 
-    ``cvd`` is the delta from ``session_start`` (µs) to the span's end; its high and low, and delta's, are
-    extremes within the span and count from the span's own start. ``exact_path`` False: see ``Bar``.
+    ``cvd`` is the delta from ``session_start`` (µs) to the span's end; delta's high and low are extremes
+    within the span and count from the span's own start. ``exact_path`` False: see ``Bar``.
     """
 
     quantity_decimals: int

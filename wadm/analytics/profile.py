@@ -95,7 +95,7 @@ def profile(
 
     Raises RowSizeError where low to high would be more than MAX_ROWS rows.
     """
-    rows = _rows(bar, row_size)
+    rows = rows_of(bar, row_size)
     if not rows:
         return Profile(row_size, bar.quantity_decimals, rows, None, None, None, 0, value_area, method)
     low, high = min(rows), max(rows)
@@ -113,7 +113,7 @@ def profile(
     return Profile(row_size, bar.quantity_decimals, rows, poc, vah, val, volume, value_area, method)
 
 
-def _rows(bar: Bar, row_size: Decimal) -> dict[int, Row]:
+def rows_of(bar: Bar, row_size: Decimal) -> dict[int, Row]:
     """Return the bar's prices gathered into rows of ``row_size``."""
     size, decimals = from_decimal(row_size)
     if bar.price_decimals > decimals:

@@ -20,6 +20,7 @@ class Sweep:
     """A run of trades on ``side``, buy or sell. Times in µs; prices and volumes scaled as the tape's are.
 
     ``notional`` is price times quantity, scaled by both scales together; ``levels`` counts distinct prices.
+    An aggregate counts for as many ``trades`` as it was made of.
     """
 
     side: str
@@ -33,21 +34,21 @@ class Sweep:
     trades: int
 
 
-def sweeps(trades: Iterable[tuple[int, int, int]], gap: int, least: int) -> Iterator[Sweep]:
-    """Yield the sweeps among ``(time, price, signed quantity)``, in the order of the tape. O(1) per trade."""
+def sweeps(trades: Iterable[tuple[int, int, int, int]], gap: int, least: int) -> Iterator[Sweep]:
+    """Yield the sweeps among ``(time, price, signed quantity, count)``, in their order. O(1) per trade."""
     run: Sweep | None = None
-    for time, price, signed in trades:
+    for time, price, signed, count in trades:
         side, volume = ("buy", signed) if signed > 0 else ("sell", -signed)
         if run is not None and run.side == side and time - run.end <= gap and not _steps_back(run, price):
             run.levels += price != run.last_price
             run.end, run.last_price = time, price
             run.volume += volume
             run.notional += price * volume
-            run.trades += 1
+            run.trades += count
             continue
         if run is not None and run.levels >= least:
             yield run
-        run = Sweep(side, time, time, price, price, volume, price * volume, 1, 1)
+        run = Sweep(side, time, time, price, price, volume, price * volume, 1, count)
     if run is not None and run.levels >= least:
         yield run
 

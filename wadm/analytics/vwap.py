@@ -13,7 +13,7 @@ from math import isqrt
 import attrs
 
 from wadm.bar import Bar
-from wadm.numbers import to_decimal
+from wadm.numbers import from_decimal, to_decimal
 
 ALGORITHM = "vwap/1"
 
@@ -29,9 +29,12 @@ class Vwap:
     deviation: Decimal
 
     def band(self, deviations: Decimal) -> tuple[Decimal, Decimal]:
-        """Return the lower and the upper edge of a band."""
-        away = self.deviation * deviations
-        return self.vwap - away, self.vwap + away
+        """Return the lower and the upper edge of a band, in full: nothing more is rounded."""
+        (mean, decimals), (one, finer) = from_decimal(self.vwap), from_decimal(self.deviation)
+        times, finest = from_decimal(deviations)
+        places = max(decimals, finer + finest)
+        middle, away = mean * 10 ** (places - decimals), one * times * 10 ** (places - finer - finest)
+        return to_decimal(middle - away, places), to_decimal(middle + away, places)
 
 
 def vwap(bar: Bar) -> Vwap | None:

@@ -47,6 +47,13 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     threshold = Fraction(values["threshold"])
     inside = [one for one in judged(minutes, values["prior"]) if minutes[one.at].start >= span.start]
     found = [one for one in inside if one.score is not None and one.score >= threshold]
+    volume_decimals = max((bar.quantity_decimals for bar in minutes), default=0)
+    decimals = {
+        Kind.VOLUME: volume_decimals,
+        Kind.DELTA: volume_decimals,
+        Kind.TRADES: 0,
+        Kind.JUMP: max((bar.price_decimals for bar in minutes), default=0),
+    }
     counted = sum(bar.start >= span.start for bar in minutes)
     return {
         "heuristic": True,
@@ -56,19 +63,15 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
             str(kind): sum(one.kind is kind and one.score is not None for one in inside) for kind in Kind
         },
         "anomalies": [
-            _anomaly(minutes, one)
+            _anomaly(minutes, one, decimals[one.kind])
             for one in sorted(found, key=lambda one: (one.at, list(Kind).index(one.kind)))
         ],
         "now": {"book": None if material.book is None else _book(material.book)},
     }
 
 
-def _anomaly(minutes: Sequence[Bar], one: Judged) -> dict[str, object]:
+def _anomaly(minutes: Sequence[Bar], one: Judged, decimals: int) -> dict[str, object]:
     bar = minutes[one.at]
-    decimals = {
-        Kind.TRADES: 0,
-        Kind.JUMP: max(bar.price_decimals for bar in minutes),
-    }.get(one.kind, max(bar.quantity_decimals for bar in minutes))
     return {
         "kind": str(one.kind),
         "start": iso(bar.start),

@@ -6,13 +6,12 @@ from wadm import views
 from wadm.answers import steps
 from wadm.answers.question import Material, Question, Values
 from wadm.instants import iso
-from wadm.timeframes import TIMEFRAMES
 
 ALGORITHM = "candles/1"
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    cut = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
+    cut = steps.within(material, values)
     return {
         "candles": [
             {

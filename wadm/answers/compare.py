@@ -14,7 +14,7 @@ from wadm.analytics.compare import ALGORITHM, Comparison, Source, common_tick, c
 from wadm.analytics.profile import RowSizeError
 from wadm.analytics.vwap import Vwap
 from wadm.answers import profile
-from wadm.answers.asking import WINDOW, Asked, read_values, written
+from wadm.answers.asking import SESSION, WINDOW, Asked, read_values, written
 from wadm.answers.asking import read as read_question
 from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA
 from wadm.answers.question import Material, Values
@@ -84,6 +84,7 @@ def respond(compared: Compared, materials: Sequence[Material]) -> dict[str, obje
         "timeframe": compared.asked[0].timeframe,
         "start": iso(span.start),
         "end": iso(span.end),
+        **({SESSION: str(span.session)} if span.timeframe == SESSION else {}),
         "algorithm": ALGORITHM,
         "parameters": {name: written(value) for name, value in compared.values.items()},
         **answer(

@@ -53,7 +53,10 @@ def _steps(material: Material, length: int, before: Bar, decimals: int) -> list[
     carried = before.delta * 10 ** (decimals - before.quantity_decimals)
     found: list[Step] = []
     for since, end, minutes in _by_session(material.minutes, material.span.session):
-        found += cvd(_cut(minutes, length, since, end), since, carried if since == first else 0, decimals)
+        cut = steps.clipped(
+            steps.cut(minutes, length), max(since, material.span.start), min(end, material.span.end)
+        )
+        found += cvd(cut, since, carried if since == first else 0, decimals)
     return found
 
 
@@ -67,14 +70,6 @@ def _by_session(minutes: Sequence[Bar], session: Session) -> Iterator[tuple[int,
             last += 1
         yield start, end, list(minutes[place:last])
         place = last
-
-
-def _cut(minutes: Sequence[Bar], length: int, start: int, end: int) -> list[Bar]:
-    """Return a session's minutes as bars; one that reaches beyond the session is named by what lies in it."""
-    cut = steps.cut(minutes, length)
-    for one in cut:
-        one.start, one.end = max(one.start, start), min(one.end, end)
-    return cut
 
 
 def _trend(found: Sequence[Step], decimals: int) -> dict[str, object]:

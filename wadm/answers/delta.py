@@ -8,14 +8,13 @@ from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.numbers import plain, plain_scaled, ratio
-from wadm.timeframes import TIMEFRAMES
 
 #: How many of the largest bars are named.
 LARGEST = 5
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    cut = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
+    cut = steps.within(material, values)
     decimals = max((bar.quantity_decimals for bar in cut), default=0)
     deltas = [bar.delta * 10 ** (decimals - bar.quantity_decimals) for bar in cut]
     return {

@@ -8,6 +8,7 @@ from wadm.analytics.profile import RowSizeError
 from wadm.answers import profile
 from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA, one_of
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
+from wadm.answers.steps import MOST
 from wadm.instants import iso
 from wadm.numbers import plain
 from wadm.questions import QuestionError
@@ -19,7 +20,13 @@ STEP = Parameter(
 )
 
 
-def _needs(span: Span, _values: Values) -> Needs:
+def _needs(span: Span, values: Values) -> Needs:
+    """Ask for the minutes of the window. Raises QuestionError where it holds too many steps."""
+    count = -(-(span.end - span.start) // TIMEFRAMES[values["step"]])
+    if count > MOST:
+        raise QuestionError(
+            "step", values["step"], f"longer steps: the window holds {count}, at most {MOST} are given"
+        )
     return Needs(minutes=(span.start, span.end))
 
 
@@ -31,7 +38,14 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
         value_area=values["value_area"], method=values["method"],
     )  # fmt: skip
     try:
-        found = [{"at": iso(one.at), **views.value_area(one.profile)} for one in steps]
+        found = [
+            {
+                "at": iso(one.at),
+                **views.value_area(one.profile),
+                "closed": one.at <= span.market_time,
+            }
+            for one in steps
+        ]
     except RowSizeError as error:
         raise QuestionError("row_size", plain(size), f"larger rows, or auto: {error}") from error
     return {"row_size": plain(size), "steps": found}

@@ -15,7 +15,6 @@ from wadm.answers.question import Material, Parameter, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.numbers import plain
-from wadm.timeframes import TIMEFRAMES
 
 RATIO = Parameter(
     "ratio", "how many times the other side's volume makes an imbalance", "a number of 1 or more, such as 3",
@@ -34,7 +33,7 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     span = material.span
     everything = bars.merge(material.minutes, span.start, span.end)
     size = profile.row_size_of(values["row_size"], material.instrument, everything)
-    cut = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
+    cut = steps.within(material, values)
     return {
         "row_size": plain(size),
         "bars": [_bar(material, {**values, "row_size": size}, one) for one in cut],

@@ -37,14 +37,23 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
         "threshold": plain_scaled(threshold, SIZE_DECIMALS) if threshold else None,
         "prior_orders": sum(size[2] + size[3] for size in prior.sizes.values()),
         "merged_by": MERGED_BY,
+        "volume_without_orders": _unsized(bar),
         **_counts(bar, threshold, large),
         "trades": [_order(bar, one) for one in large],
     }
 
 
 def _counts(bar: Bar, threshold: int, large: list[Order]) -> dict[str, object]:
-    """Count what reaches the threshold; where it is no edge of a size, only what is kept one by one."""
-    exact = counted(bar.orders, threshold) if threshold else (0, 0, 0, 0)
+    """Count what reaches the threshold; where it is no edge of a size, only what is kept one by one.
+
+    Without a threshold nothing is large or small, and nothing is counted.
+    """
+    if not threshold:
+        names = ("buy_volume", "sell_volume", "buy_count", "sell_count")
+        return {**dict.fromkeys(names), "more_than_kept": False}
+    exact = counted(bar.orders, threshold)
+    # Counted among the kept, there may be more of them than are kept; counted by size, all are known.
+    more = len(large) == LARGEST if exact is None else exact[2] + exact[3] > len(large)
     if exact is None:
         bought, sold = ([one for one in large if (one.signed_quantity > 0) is side] for side in (True, False))
         exact = (
@@ -57,8 +66,14 @@ def _counts(bar: Bar, threshold: int, large: list[Order]) -> dict[str, object]:
         "sell_volume": plain_scaled(sell, bar.quantity_decimals),
         "buy_count": buys,
         "sell_count": sells,
-        "more_than_kept": len(large) == LARGEST,
+        "more_than_kept": more,
     }
+
+
+def _unsized(bar: Bar) -> str:
+    """Return the volume of minutes stored before taker orders were: it is in no size and no list."""
+    sized = sum(size[0] + size[1] for size in bar.orders.sizes.values())
+    return plain_scaled(bar.buy_volume + bar.sell_volume - sized, bar.quantity_decimals)
 
 
 def _order(bar: Bar, one: Order) -> dict[str, object]:
@@ -90,6 +105,7 @@ def _sizes(material: Material, _values: Values) -> Mapping[str, object]:
             total[place] += value
     return {
         "merged_by": MERGED_BY,
+        "volume_without_orders": _unsized(bar),
         "sizes": [
             {
                 "from": "0" if decade < 0 else plain_scaled(EDGES[10 * decade], SIZE_DECIMALS),

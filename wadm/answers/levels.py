@@ -16,7 +16,6 @@ from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.numbers import plain, ratio, to_decimal
 from wadm.questions import QuestionError
-from wadm.timeframes import TIMEFRAMES
 
 COUNT = Parameter(
     "count", "most levels of support and of resistance each", "a whole number from 1 to 50", whole(1, 50), 5
@@ -56,7 +55,7 @@ class _Found:
 
 def _find(material: Material, values: Values) -> _Found:
     made = profile.of(material.bar, material.instrument, values)
-    bars = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
+    bars = steps.within(material, values)
     close = material.bar.close
     if close is None:
         return _Found(made, bars, [], None)

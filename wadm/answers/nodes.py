@@ -22,7 +22,7 @@ PROMINENCE = Parameter(
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    made = profile.of(material.bar, material.instrument, {**values, "method": METHOD.default})
+    made = profile.of(material.bar, material.instrument, values)
     try:
         found = nodes(made, values["smoothing"], values["prominence"])
     except ValueError as error:
@@ -41,6 +41,6 @@ QUESTION = Question(
     path="volume-nodes",
     title="High and low volume nodes (HVN, LVN) of a window's profile",
     algorithm=ALGORITHM,
-    parameters=(AUTO_ROW_SIZE, VALUE_AREA, SMOOTHING, PROMINENCE),
+    parameters=(AUTO_ROW_SIZE, VALUE_AREA, METHOD, SMOOTHING, PROMINENCE),
     answer=_answer,
 )

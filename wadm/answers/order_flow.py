@@ -11,7 +11,10 @@ SESSION = "session"
 
 
 def _needs(span: Span, _values: Values) -> Needs:
-    """Ask for the session that holds the window's last moment, up to the window's end."""
+    """Ask for the session that holds the window's last moment, up to the window's end.
+
+    CVD, its high and its low are those of that whole stretch, the session's start (zero) included.
+    """
     return Needs(merged={SESSION: (span.session.window(span.end - 1)[0], span.end)})
 
 

@@ -6,7 +6,6 @@ the window's start. All profiles are at one row size. Of equally busy minutes th
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from fractions import Fraction
 
 from wadm import bar as bars
@@ -104,16 +103,16 @@ def _halves(material: Material, values: Values) -> dict[str, object]:
             }
             for bar, one in zip(parts, made, strict=True)
         ],
-        "poc_migration": _migration(made[0].poc, made[1].poc, values["row_size"]),
+        "poc_migration": _migration(*made),
     }
 
 
-def _migration(earlier: int | None, later: int | None, size: Decimal) -> dict[str, object] | None:
-    if earlier is None or later is None:
+def _migration(earlier: Profile, later: Profile) -> dict[str, object] | None:
+    if earlier.poc is None or later.poc is None:
         return None
-    went = later - earlier
+    went = later.poc - earlier.poc
     direction = "up" if went > 0 else "down" if went < 0 else "unchanged"
-    return {"change": plain(size * went), "rows": went, "direction": direction}
+    return {"change": later.price(went), "rows": went, "direction": direction}
 
 
 def _hours(material: Material) -> list[Bar]:

@@ -13,13 +13,19 @@ from wadm.numbers import plain
 from wadm.questions import QuestionError
 
 DAYS = Parameter(
-    "days", "how many sessions, the present one included", "a whole number from 1 to 60", whole(1, 60), 10
-)
+    "days", "how many sessions, the one in which the window ends included", "a whole number from 1 to 60",
+    whole(1, 60), 10,
+)  # fmt: skip
 
 
 def needs(span: Span, values: Values) -> Needs:
-    """Ask for the last ``days`` sessions, each merged: named by their place, the oldest first."""
-    windows = span.session.last(values["days"], span.market_time - 1)
+    """Ask for the last ``days`` sessions, each merged: named by their place, the oldest first.
+
+    The last one is that of the window's last moment, or of now where that lies ahead; it ends with
+    the window.
+    """
+    windows = span.session.last(values["days"], min(span.end, span.market_time) - 1)
+    windows[-1] = windows[-1][0], min(windows[-1][1], span.end)
     return Needs(merged={str(place): window for place, window in enumerate(windows)})
 
 

@@ -7,11 +7,10 @@ from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.numbers import plain, plain_scaled, ratio
-from wadm.timeframes import TIMEFRAMES
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    cut = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
+    cut = steps.within(material, values)
     return {
         **_of(material.bar),
         "bars": [{"start": iso(bar.start), "end": iso(bar.end), **_of(bar)} for bar in cut],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from wadm import bar as bars
 from wadm.answers.parameters import one_of
-from wadm.answers.question import Needs, Parameter, Span, Values
+from wadm.answers.question import Material, Needs, Parameter, Span, Values
 from wadm.bar import Bar
 from wadm.questions import QuestionError
 from wadm.timeframes import TIMEFRAMES
@@ -26,6 +26,19 @@ def needs(span: Span, values: Values) -> Needs:
             "bar", values["bar"], f"longer bars: the window holds {count}, at most {MOST} are given"
         )
     return Needs(minutes=(span.start, span.end))
+
+
+def within(material: Material, values: Values) -> list[Bar]:
+    """Return the window as bars; one that reaches beyond the window is named by what of it lies inside."""
+    span = material.span
+    return clipped(cut(material.minutes, TIMEFRAMES[values["bar"]]), span.start, span.end)
+
+
+def clipped(cut_up: list[Bar], start: int, end: int) -> list[Bar]:
+    """Name the bars by what of them lies in ``[start, end)``: nothing else was merged."""
+    for one in cut_up:
+        one.start, one.end = max(one.start, start), min(one.end, end)
+    return cut_up
 
 
 def cut(minutes: Sequence[Bar], length: int) -> list[Bar]:

@@ -98,7 +98,7 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
 def _volumes(material: Material) -> _Volumes:
     if material.trades is not None:
         read = tape(material.trades)
-        return _Volumes("trades", read.quantity_decimals, [_sides(signed) for _, _, signed in read.trades])
+        return _Volumes("trades", read.quantity_decimals, [_sides(signed) for _, _, signed, _ in read.trades])
     decimals = max((bar.quantity_decimals for bar in material.minutes), default=0)
     factors = (10 ** (decimals - bar.quantity_decimals) for bar in material.minutes)
     return _Volumes(
