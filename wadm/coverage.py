@@ -146,7 +146,8 @@ class Coverage:
     ``covered`` is the part of the window for which trades were being received, None while that is no part;
     ``final`` says that the window has ended and its bars are closed; ``provable`` says that the exchange's
     ids count up by one, so that a gap would have been seen. ``epoch`` counts the daemon's starts on its data,
-    None where none runs.
+    None where none runs. ``earlier`` says, of an answer that rests on more than its window, from when on, and
+    since when within that trades are known (None: not at all); gaps are told of all of it.
     """
 
     covered: tuple[int, int] | None
@@ -156,6 +157,7 @@ class Coverage:
     sources: Sequence[str]
     epoch: int | None
     warming: bool
+    earlier: tuple[int, int | None] | None = None
 
     def answer(self) -> dict[str, object]:
         """Return the coverage as it stands in every answer."""
@@ -168,4 +170,10 @@ class Coverage:
             "sources": list(self.sources),
             "epoch": self.epoch,
             "warming": self.warming,
+            **({} if self.earlier is None else {"earlier": _earlier(*self.earlier)}),
         }
+
+
+def _earlier(start: int, covered_from: int | None) -> dict[str, object]:
+    """Return what an answer rests on of the time before its window."""
+    return {"from": iso(start), "covered_from": None if covered_from is None else iso(covered_from)}

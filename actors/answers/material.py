@@ -56,7 +56,7 @@ class Live:
         needs = asked.question.needs(span, asked.values)
         check_minutes(span, needs)
         found = await self._ask(asked.instrument, span, needs)
-        gaps = memory.gaps_between(span.start, span.end)
+        gaps = memory.gaps_between(*needs.reach(span))
         book = self._book(asked, needs)
         around = Around(memory.covered_from, gaps, book, memory.ticker, tuple(memory.liquidations))
         making = _Making(asked, span, needs, found, self.shelf, around)
@@ -138,26 +138,23 @@ class _Making:
     @property
     def at_hand(self) -> bool:
         """Whether all of it is in memory, and little enough to be answered at once."""
-        spans = [(self.span.start, self.span.end), *self.needs.merged.values()]
-        spans += [self.needs.minutes] if self.needs.minutes else []
         return (
             on_whole_minutes(self.span)
             and not self.needs.trades
             and len(self.found.minutes) < MANY
-            and all(self._older_end(*one) is None for one in spans)
+            and self._older_end(*self.needs.reach(self.span)) is None
         )
 
     def material(self) -> Material:
         """Put the material together."""
-        older, bar = self._merged(_WINDOW, self.span.start, self.span.end)
-        stored_from = self._stored_from() if older is not None and older.rows else None
+        bar = self._merged(_WINDOW, self.span.start, self.span.end)
         return Material(
             instrument=self.asked.instrument,
             span=self.span,
             bar=bar,
-            coverage=self._coverage(bar, stored_from),
+            coverage=self._coverage(bar),
             minutes=self._minutes(),
-            merged={name: self._merged(name, *one)[1] for name, one in self.needs.merged.items()},
+            merged={name: self._merged(name, *one) for name, one in self.needs.merged.items()},
             trades=self._trades(),
             book=self.around.book,
             ticker=self.around.ticker,
@@ -165,25 +162,26 @@ class _Making:
         )
 
     def _stored_from(self) -> int | None:
-        extent = self.shelf.reader.extent(self.asked.instrument.exchange, self.asked.instrument.symbol)
-        return extent and extent[0]
+        """Return where the bars begin that come from the stores alone, None where none of them is wanted."""
+        one, (start, end) = self.asked.instrument, self.needs.reach(self.span)
+        until = self._older_end(start, end)
+        extent = None if until is None else self.shelf.reader.extent(one.exchange, one.symbol)
+        return extent[0] if extent is not None and until is not None and extent[0] < until else None
 
     def _older_end(self, start: int, end: int) -> int | None:
         """Return where the part of a span ends that only the stores have, None where there is none."""
         until = end if self.found.memory_from is None else min(self.found.memory_from, end)
         return until if start < until else None
 
-    def _merged(self, name: str, start: int, end: int) -> tuple[Bar | None, Bar]:
-        """Return what came from the stores of a span, and all of it."""
+    def _merged(self, name: str, start: int, end: int) -> Bar:
+        """Return all of a span, merged."""
         instrument, now = self.asked.instrument, self.found.market_time
         if (start, end) != outward(start, end):
-            stored = self.shelf.merged(instrument, start, end, now)
-            return stored, stored
+            return self.shelf.merged(instrument, start, end, now)
         live, until = self.found.bars[name], self._older_end(start, end)
         if until is None:
-            return None, live
-        older = self.shelf.merged(instrument, start, until, now)
-        return older, bars.merge([older, live], start, end)
+            return live
+        return bars.merge([self.shelf.merged(instrument, start, until, now), live], start, end)
 
     def _minutes(self) -> list[Bar]:
         if self.needs.minutes is None:
@@ -208,20 +206,40 @@ class _Making:
         until = min(last, self.found.closed_until)
         return self.shelf.minutes(self.asked.instrument, first, until) if first < until else []
 
-    def _coverage(self, bar: Bar, stored_from: int | None) -> Coverage:
-        """Say what the answer rests on; ``stored_from`` is where the bars that came from the stores begin."""
-        span, found = self.span, self.found
-        known = [one for one in (self.around.covered_from, stored_from) if one is not None]
-        start, end = max(span.start, min(known, default=span.end)), min(span.end, found.market_time)
+    def _coverage(self, bar: Bar) -> Coverage:
+        """Say what the answer rests on."""
+        span, found, stored_from = self.span, self.found, self._stored_from()
+        known = min((one for one in (self.around.covered_from, stored_from) if one is not None), default=None)
+        start, end = max(span.start, span.end if known is None else known), min(span.end, found.market_time)
         return Coverage(
             covered=(start, end) if start < end else None,
             final=span.end <= found.closed_until and not bar.partial,
             provable=EXCHANGES[self.asked.instrument.exchange].ids_count_up,
-            gaps=self.around.gaps,
+            gaps=self._gaps(),
             sources=["live"] if stored_from is None else ["live", "store"],
             epoch=found.epoch,
             warming=found.warming,
+            earlier=earlier(self.needs.reach(self.span)[0], span.start, known),
         )
+
+    def _gaps(self) -> list[KnownGap]:
+        """Return the gaps known now, behind those that only the stores remember."""
+        start, end = self.needs.reach(self.span)
+        until = self._older_end(start, end)
+        known = list(self.around.gaps)
+        if until is None:
+            return known
+        one, seen = self.asked.instrument, {(gap.gap.id_kind, gap.gap.first) for gap in known}
+        stored = self.shelf.reader.gaps(one.exchange, one.symbol, start, until)
+        older = [KnownGap(record.gap, record.state, record.reason) for record in stored]
+        return [gap for gap in older if (gap.gap.id_kind, gap.gap.first) not in seen] + known
+
+
+def earlier(reach: int, start: int, known: int | None) -> tuple[int, int | None] | None:
+    """Return ``Coverage.earlier`` of an answer that reaches back to ``reach`` before its window's start."""
+    if reach >= start:
+        return None
+    return reach, max(reach, known) if known is not None and known < start else None
 
 
 def covers(trades: Sequence[Trades], minutes: Sequence[Bar]) -> bool:

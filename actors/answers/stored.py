@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from actors.answers import recompute
-from actors.answers.material import check_minutes, covers
+from actors.answers.material import check_minutes, covers, earlier
 from actors.answers.shelf import Shelf, outward
 from actors.configuration import load_listing
 from actors.storage.reader import DataReader
@@ -133,7 +133,7 @@ class Stored:
             instrument=one,
             span=span,
             bar=bar,
-            coverage=self._coverage(asked, span, bar),
+            coverage=self._coverage(asked, span, needs, bar),
             minutes=minutes,
             merged=merged,
             trades=self._trades(one, span, needs),
@@ -148,11 +148,11 @@ class Stored:
             return None
         return [within(run, span.start, span.end) for run in trades]
 
-    def _coverage(self, asked: Asked, span: Span, bar: Bar) -> Coverage:
+    def _coverage(self, asked: Asked, span: Span, needs: Needs, bar: Bar) -> Coverage:
         one = asked.instrument
         known = self._known(one)
         start, end = max(span.start, known[0]), min(span.end, known[1])
-        gaps = self.reader.gaps(one.exchange, one.symbol, span.start, span.end)
+        gaps = self.reader.gaps(one.exchange, one.symbol, *needs.reach(span))
         return Coverage(
             covered=(start, end) if start < end else None,
             final=span.end <= known[1] and not bar.partial,
@@ -161,6 +161,7 @@ class Stored:
             sources=["store"],
             epoch=None,
             warming=False,
+            earlier=earlier(needs.reach(span)[0], span.start, known[0]),
         )
 
 

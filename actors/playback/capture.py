@@ -203,17 +203,25 @@ class _WrappedDepth(msgspec.Struct):
 
 class _SnapshotId(msgspec.Struct):
     id: int = msgspec.field(name="lastUpdateId")
+    symbol: str | None = None
 
 
 def _snapshot_symbol(body: bytes, frames: Sequence[Frame]) -> str | None:
-    """Tell whose book a snapshot is: the file's one symbol's, or the one's whose update ids surround it."""
+    """Tell whose book a snapshot is.
+
+    That of the symbol it names (``wadm record`` writes it there), or the file's one symbol's, or the one's
+    whose update ids surround it.
+    """
     symbols = _symbols(dict.fromkeys(frame.stream for frame in frames))
-    if len(symbols) == 1:
-        return symbols[0]
     try:
-        last = msgspec.json.decode(body, type=_SnapshotId).id
+        found = msgspec.json.decode(body, type=_SnapshotId)
     except BROKEN:
-        return None
+        found = None
+    if found is not None and found.symbol is not None:
+        return found.symbol
+    if len(symbols) == 1 or found is None:
+        return symbols[0] if len(symbols) == 1 else None
+    last = found.id
     matching = [symbol for symbol, ids in _update_ids(frames) if ids.first - 1 <= last <= ids.last]
     return matching[0] if len(matching) == 1 else None
 

@@ -44,6 +44,11 @@ class Snapshots:
         except NotEver as never:
             log.warning("no_snapshot", symbol=symbol, reason=str(never))
         else:
-            await tape.put(Taken(time.time_ns(), [body]))
+            await tape.put(Taken(time.time_ns(), [_named(symbol, body)]))
         if tape.beginnings == asked:  # else it is of a time before this connection or file
             tape.unseen.discard(symbol)
+
+
+def _named(symbol: str, body: bytes) -> bytes:
+    """Write whose book a snapshot is in front of it: in itself it does not tell."""
+    return b'{"symbol":"%s",%s' % (symbol.encode(), body.lstrip()[1:])

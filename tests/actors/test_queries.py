@@ -191,3 +191,18 @@ async def test_several_symbols_are_ranked_and_several_exchanges_compared(tmp_pat
             )
             with pytest.raises(QuestionError, match=r"^symbol is 'XRP'; expected one of BTCUSDT"):
                 await queries.compare({"symbol": "XRP"})
+
+
+async def test_what_an_answer_rests_on_before_its_window_is_told_with_its_gaps(tmp_path: Path) -> None:
+    frames = [trade(number, START + number * 5 * MINUTE) for number in range(20) if number != 3]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames, sizes=lambda: 1)) as running:
+            await running.complete()
+            queries = Queries(running.runtime)
+            flow = _coverage(await queries.ask(FLOW, span(START + 80 * MINUTE, START + 90 * MINUTE)))
+            # The CVD is that of the session, in which a trade is missing; the window's own trades are all there.
+            assert flow["earlier"] == {"from": iso(START), "covered_from": iso(START)}
+            assert [(gap["first"], gap["last"]) for gap in flow["gaps"]] == [(3, 3)]
+            bare = _coverage(await queries.ask(PROFILE, span(START + 80 * MINUTE, START + 90 * MINUTE)))
+            assert "earlier" not in bare
+            assert bare["gaps"] == []

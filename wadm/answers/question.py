@@ -72,6 +72,12 @@ class Needs:
     trades: bool = False
     book: bool = False
 
+    def reach(self, span: Span) -> tuple[int, int]:
+        """Return ``[start, end)`` of all that an answer about ``span`` rests on."""
+        spans = [(span.start, span.end), *self.merged.values()]
+        spans += [self.minutes] if self.minutes else []
+        return min(start for start, _ in spans), max(end for _, end in spans)
+
 
 @attrs.frozen
 class Book:
