@@ -200,7 +200,7 @@ async def test_what_an_answer_rests_on_before_its_window_is_told_with_its_gaps(t
             await running.complete()
             queries = Queries(running.runtime)
             flow = _coverage(await queries.ask(FLOW, span(START + 80 * MINUTE, START + 90 * MINUTE)))
-            # The CVD is that of the session, in which a trade is missing; the window's own trades are all there.
+            # The CVD is the session's, in which a trade is missing; of the window none is.
             assert flow["earlier"] == {"from": iso(START), "covered_from": iso(START)}
             assert [(gap["first"], gap["last"]) for gap in flow["gaps"]] == [(3, 3)]
             bare = _coverage(await queries.ask(PROFILE, span(START + 80 * MINUTE, START + 90 * MINUTE)))
