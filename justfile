@@ -48,6 +48,14 @@ fuzz *arguments: sync
 overhead *arguments: sync
     {{python}} tests/benchmarks/overhead.py {{arguments}}
 
+# cut a recording's connection a hundred times and replace it once: is anything lost?
+reconnects exchange *captures: sync
+    {{python}} tests/benchmarks/reconnects.py --exchange {{exchange}} {{captures}}
+
+# measure what a day of a busy symbol takes in memory, and how long its merges take
+memory *arguments: sync
+    {{python}} tests/benchmarks/memory.py {{arguments}}
+
 # pin the newest versions that pyproject.toml allows (needs the package index)
 lock:
     uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "just lock" --extra test --extra dev -o requirements.lock pyproject.toml
