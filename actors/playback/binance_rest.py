@@ -41,6 +41,7 @@ class BinanceRest:
         self._symbols = frozenset(capture.symbols)
         self._history = History()
         self._books = DiffBooks(capture)
+        self._played: list[Sequence[Frame]] = []
         self._fineness: dict[str, Fineness] | None = None
         self._now = capture.first_at
         self._endpoints: dict[str, Callable[[Query, Mapping[str, str]], Reply]] = {
@@ -57,7 +58,7 @@ class BinanceRest:
     def read(self, frames: Sequence[Frame]) -> None:
         """Take in what was played since; the exchange's time is that of the last frame."""
         self._history.read(frames)
-        self._books.read(frames)
+        self._played.append(frames)
         if frames:
             self._now = frames[-1].at
 
@@ -110,14 +111,22 @@ class BinanceRest:
         limit = read_limit(query, market.default_depth, market.depths[-1], strict=market.strict)
         if len(market.depths) > 1 and limit not in market.depths:
             raise RefusedError(400, -4021, f"{limit} is not valid depth limit.")
-        found = self._books.find(symbol)
+        books = self._present_books()
+        found = books.find(symbol)
         if found is None or found.book is None:
             early = _error(_UNAVAILABLE.status, _UNAVAILABLE.code, _UNAVAILABLE.message)
-            return attrs.evolve(early, early=self._books.awaits(symbol))
+            return attrs.evolve(early, early=books.awaits(symbol))
         times = {} if market.best_match else {"E": found.event, "T": found.time}
         bids, asks = found.book.bids.best(limit), found.book.asks.best(limit)
         written = {"lastUpdateId": found.last, **times, "bids": bids, "asks": asks}
         return attrs.evolve(self._reply("depth", written, limit), book_of=symbol)
+
+    def _present_books(self) -> DiffBooks:
+        """Return the books as they stand: they are put together only where somebody asks for one."""
+        for frames in self._played:
+            self._books.read(frames)
+        self._played.clear()
+        return self._books
 
     def _exchange_info(self, query: Query, _headers: Mapping[str, str]) -> Reply:
         if self._fineness is None:
