@@ -44,7 +44,7 @@ from actors.daemon import Daemon, open_daemon
 from actors.playback.captures import bundled
 from actors.playback.process import local_exchange
 from actors.runtime import Parts, Runtime
-from supervision import ChildSpec, Context, Mailbox, MailboxFull, Supervisor
+from supervision import ChildSpec, Context, Mailbox, MailboxFull, Overflow, Supervisor
 from wadm.settings import HttpSettings, LogSettings, Settings
 
 KINDS = ("supervised", "plain")
@@ -54,9 +54,17 @@ MESSAGES, CAPACITY = 50_000, 256
 
 
 class Channel:
-    """As much of a mailbox as the route of a trade needs, on a trio memory channel."""
+    """As much of a mailbox as the route of a trade needs, on a trio memory channel; a full one blocks."""
 
-    def __init__(self, name: str, capacity: int, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        capacity: int,
+        overflow: Overflow = Overflow.BLOCK,
+        deadline: float | None = None,
+    ) -> None:
+        if overflow is not Overflow.BLOCK:
+            raise ValueError(f"channel {name!r} only blocks, it cannot {overflow}")
         self.name = name
         self.deadline = deadline
         self.closed = False
@@ -152,7 +160,7 @@ async def _round(exchange: str, capture: Path, pace: str, kind: str) -> dict[str
 
 def _messages(runtime: Runtime) -> int:
     """Return how many messages the mailboxes have taken; 0 for channels, which do not count."""
-    boxes = [runtime.writer_mailbox, *runtime.aggregators.values()]
+    boxes = [runtime.writer_mailbox, *runtime.aggregators.values(), *runtime.book_mailboxes.values()]
     return sum(box.statistics().put for box in boxes if isinstance(box, Mailbox))
 
 
