@@ -30,13 +30,14 @@ from actors.storage.reader import DataReader
 from actors.storage.runs import distinct, within
 from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
 from wadm import views
-from wadm.analytics.order_flow import order_flow, session_start
+from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import RowSizeError, profile
 from wadm.bar import Bar, encode
 from wadm.ledger import Ledger
 from wadm.market import MINUTE, Trades
 from wadm.path import straightened
 from wadm.series import BarSeries
+from wadm.sessions import UTC_DAY
 
 log = structlog.get_logger("aggregator")
 
@@ -231,7 +232,7 @@ class Aggregator:
         bar = self._series.merged(start, end)
         partial = bar.partial or end > memory.market_time
         key = (name.exchange, name.symbol, timeframe, start, end, bar.revision, partial)
-        session = self._series.merged(session_start(start), end)
+        session = self._series.merged(UTC_DAY.window(start)[0], end)
         memory.records.append(OrderFlowRecord(*key, order_flow(bar, session)))
         try:
             made = profile(bar, views.default_row_size(name, bar))

@@ -1,11 +1,10 @@
 """What an exchange tells of a contract beside its trades and book, in the shape of answers."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from wadm.instants import iso
 from wadm.market import Liquidation, Ticker
-from wadm.numbers import plain
+from wadm.numbers import plain, plain_or_none
 
 
 def contract(ticker: Ticker | None, liquidations: Sequence[Liquidation], since: int) -> dict[str, object]:
@@ -16,11 +15,11 @@ def contract(ticker: Ticker | None, liquidations: Sequence[Liquidation], since: 
     told = ticker or Ticker("", "", 0)
     last = max(liquidations, key=lambda one: one.at, default=None)
     return {
-        "mark_price": _plain(told.mark_price),
-        "index_price": _plain(told.index_price),
-        "funding_rate": _plain(told.funding_rate),
+        "mark_price": plain_or_none(told.mark_price),
+        "index_price": plain_or_none(told.index_price),
+        "funding_rate": plain_or_none(told.funding_rate),
         "next_funding": None if told.next_funding_at is None else iso(told.next_funding_at),
-        "open_interest": _plain(told.open_interest),
+        "open_interest": plain_or_none(told.open_interest),
         "liquidations": {
             "count": sum(one.at >= since for one in liquidations),
             "last": None if last is None else _liquidation(last),
@@ -35,7 +34,3 @@ def _liquidation(one: Liquidation) -> dict[str, object]:
         "price": plain(one.price),
         "quantity": plain(one.quantity),
     }
-
-
-def _plain(number: Decimal | None) -> str | None:
-    return None if number is None else plain(number)

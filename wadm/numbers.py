@@ -55,6 +55,16 @@ def plain(number: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def plain_or_none(number: Decimal | None) -> str | None:
+    """Return a number in plain notation, None where there is none."""
+    return None if number is None else plain(number)
+
+
+def plain_fraction(value: Fraction | None, places: int = 8) -> str | None:
+    """Return a fraction in plain notation, rounded half-even to ``places`` decimals; None where none is."""
+    return None if value is None else plain_scaled(round(value * 10**places), places)
+
+
 def plain_scaled(scaled: int, decimals: int) -> str:
     """Return a scaled integer in plain notation: ``(61500, 3)`` is ``"61.5"``."""
     if not decimals:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Trade
 
-from wadm.analytics.order_flow import order_flow, session_start
+from wadm.analytics.order_flow import order_flow
 from wadm.bar import Bar
 from wadm.market import DAY, MINUTE
 from wadm.series import BarSeries
+from wadm.sessions import UTC_DAY
 
 HOUR_MS = 3_600_000
 
@@ -26,7 +27,7 @@ def test_order_flow_and_cvd_of_any_minutes_around_midnight(
         series.fold(run)
         series.advance(max(run.times, default=0))
     start, end = minute * MINUTE, (minute + data.draw(st.integers(1, 30))) * MINUTE
-    since = session_start(end - 1)
+    since = UTC_DAY.window(end - 1)[0]
     flow = order_flow(series.merged(start, end), series.merged(since, end))
     held = oracle.within(trades, start // 1000, end // 1000)
     expected = oracle.flow(held)
@@ -45,9 +46,9 @@ def test_order_flow_and_cvd_of_any_minutes_around_midnight(
 
 
 def test_the_session_starts_at_midnight_utc() -> None:
-    assert session_start(0) == 0
-    assert session_start(DAY - 1) == 0
-    assert session_start(DAY) == DAY
+    assert UTC_DAY.window(0)[0] == 0
+    assert UTC_DAY.window(DAY - 1)[0] == 0
+    assert UTC_DAY.window(DAY)[0] == DAY
 
 
 def test_a_bar_and_a_session_of_different_scales_meet_in_the_finer_one() -> None:

@@ -13,10 +13,11 @@ from agreement import assert_same_path, assert_same_profile, assert_same_ratio, 
 from generated import run_of, unscaled
 from oracle import Trade
 
-from wadm.analytics.order_flow import order_flow, session_start
+from wadm.analytics.order_flow import order_flow
 from wadm.bar import Bar, merge
 from wadm.market import MINUTE
 from wadm.series import BarSeries
+from wadm.sessions import UTC_DAY
 from wadm.timeframes import TIMEFRAMES
 
 FOLDER = Path(__file__).parents[1] / "captures" / "hftbacktest"
@@ -105,7 +106,7 @@ def test_order_flow_minute_by_minute(path: Path) -> None:
     trades = recorded(path)
     for start_ms, held in oracle.windows(trades, oracle.MINUTE_MS).items():
         start, end = start_ms * 1000, start_ms * 1000 + MINUTE
-        session = series(path).merged(session_start(start), end)
+        session = series(path).merged(UTC_DAY.window(start)[0], end)
         flow = order_flow(series(path).merged(start, end), session)
         expected = oracle.flow(held)
         assert unscaled(flow.delta, flow.quantity_decimals) == expected.delta

@@ -10,7 +10,6 @@ from decimal import Decimal
 import attrs
 
 from wadm.bar import Bar
-from wadm.market import DAY
 from wadm.numbers import ratio
 
 ALGORITHM = "order-flow/1"
@@ -41,11 +40,6 @@ class OrderFlow:
     def volume(self) -> int:
         """Everything traded."""
         return self.buy_volume + self.sell_volume
-
-
-def session_start(at: int) -> int:
-    """Return the start (µs) of the session that holds ``at``: 00:00 UTC."""
-    return at - at % DAY
 
 
 def order_flow(bar: Bar, session: Bar) -> OrderFlow:

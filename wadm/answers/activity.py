@@ -11,7 +11,7 @@ from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.market import Instrument
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 
 ALGORITHM = "activity/1"
 
@@ -32,7 +32,7 @@ def _answer(material: Material, _values: Values) -> Mapping[str, object]:
     return {
         **numbers,
         "turnover": turnover(bar),
-        "buy_share": None if share is None else plain(share),
+        "buy_share": plain_or_none(share),
         **change(bar),
         "last_trade": None if bar.close is None else iso(bar.close[0]),
     }

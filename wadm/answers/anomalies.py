@@ -11,7 +11,7 @@ from wadm.answers.question import Book, Material, Needs, Parameter, Question, Sp
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.market import MINUTE
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_fraction, plain_scaled
 from wadm.questions import QuestionError
 
 #: Minutes of one window beyond which it is refused.
@@ -78,9 +78,9 @@ def _anomaly(minutes: Sequence[Bar], one: Judged, decimals: int) -> dict[str, ob
         "end": iso(bar.end),
         "direction": _direction(minutes, one),
         "value": plain_scaled(one.value, decimals),
-        "median": _rounded(one.median / 10**decimals),
-        "mad": _rounded(one.mad / 10**decimals),
-        "score": None if one.score is None else _rounded(one.score, 4),
+        "median": plain_fraction(one.median / 10**decimals),
+        "mad": plain_fraction(one.mad / 10**decimals),
+        "score": plain_fraction(one.score, 4),
         "prior_minutes": one.prior,
     }
 
@@ -110,11 +110,6 @@ def _book(found: Book) -> dict[str, object]:
         "bid": depth.best(book)["bid"] if found.synced else None,
         "ask": depth.best(book)["ask"] if found.synced else None,
     }
-
-
-def _rounded(value: Fraction, places: int = 8) -> str:
-    found = ratio(value.numerator, value.denominator, places)
-    return plain(found or Decimal(0))
 
 
 QUESTION = Question(

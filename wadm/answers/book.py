@@ -8,7 +8,7 @@ from wadm import depth as told
 from wadm.analytics.book import ALGORITHM, Wall, depth, imbalance, mid, spread_bps, walls
 from wadm.answers.parameters import number, numbers, whole
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain, plain_or_none, plain_scaled, ratio
 from wadm.orderbook import OrderBook, Side
 from wadm.questions import MOST_LEVELS
 
@@ -63,9 +63,9 @@ def _reason(material: Material) -> str | None:
 def _measures(book: OrderBook, values: Values) -> dict[str, object]:
     middle = mid(book)
     return {
-        "spread_bps": _plain(spread_bps(book)),
+        "spread_bps": plain_or_none(spread_bps(book)),
         "crossed": book.crossed,
-        "imbalance": _plain(imbalance(book, values["levels"])),
+        "imbalance": plain_or_none(imbalance(book, values["levels"])),
         "depth": [] if middle is None else [_within(book, middle, one) for one in values["within"]],
         "bids": _side(book, book.bids, values),
         "asks": _side(book, book.asks, values),
@@ -106,12 +106,8 @@ def _wall(book: OrderBook, one: Wall) -> dict[str, object]:
     return {
         "price": plain_scaled(one.price, book.price_decimals),
         "quantity": plain_scaled(one.quantity, book.quantity_decimals),
-        "times_median": _plain(ratio(one.times.numerator, one.times.denominator)),
+        "times_median": plain_or_none(ratio(one.times.numerator, one.times.denominator)),
     }
-
-
-def _plain(found: Decimal | None) -> str | None:
-    return None if found is None else plain(found)
 
 
 QUESTION = Question(

@@ -1,7 +1,9 @@
 """How far price went in a window, as several questions answer it."""
 
+from fractions import Fraction
+
 from wadm.bar import Bar
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 
 
 def change(bar: Bar) -> dict[str, str | None]:
@@ -22,4 +24,9 @@ def change(bar: Bar) -> dict[str, str | None]:
 
 def _percent(part: int, whole: int) -> str | None:
     found = ratio(100 * part, whole)
-    return None if found is None else plain(found)
+    return plain_or_none(found)
+
+
+def base_volume(bar: Bar) -> Fraction:
+    """Return the volume of a bar in base units."""
+    return Fraction(bar.buy_volume + bar.sell_volume, 10**bar.quantity_decimals)

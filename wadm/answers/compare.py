@@ -4,8 +4,6 @@ Whoever serves it calls ``read``, fetches the material of the same window of eac
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
 
 import attrs
 
@@ -21,7 +19,7 @@ from wadm.answers.question import Material, Values
 from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.market import Instrument
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain, plain_fraction, plain_scaled
 from wadm.questions import MissingParameter, QuestionError, UnknownParameter, UnknownSymbol, nearest
 
 NAME = "compare"
@@ -113,7 +111,7 @@ def answer(found: Mapping[str, Bar], instrument: Instrument, values: Values) -> 
     return {
         "volume_unit": "base",
         "row_size": plain(size),
-        "mean_last_price": _rounded(made.mean_last),
+        "mean_last_price": plain_fraction(made.mean_last),
         "exchanges": [_source(one, made) for one in made.sources],
         "all": _all(made),
     }
@@ -126,11 +124,11 @@ def _source(one: Source, made: Comparison) -> dict[str, object]:
     return {
         "exchange": one.exchange,
         **_volumes(bar),
-        "share": _rounded(one.share),
+        "share": plain_fraction(one.share),
         "vwap": _vwap(one.vwap),
         "last_price": None if bar.close is None else plain_scaled(bar.close[2], bar.price_decimals),
-        "last_price_difference": _rounded(one.difference),
-        "last_price_difference_bps": _rounded(share_of_mean, 4),
+        "last_price_difference": plain_fraction(one.difference),
+        "last_price_difference_bps": plain_fraction(share_of_mean, 4),
         **views.value_area(one.profile),
     }
 
@@ -158,9 +156,3 @@ def _volumes(bar: Bar) -> dict[str, object]:
 
 def _vwap(found: Vwap | None) -> str | None:
     return None if found is None else plain(found.vwap)
-
-
-def _rounded(value: Fraction | None, places: int = 8) -> str | None:
-    if value is None:
-        return None
-    return plain(ratio(value.numerator, value.denominator, places) or Decimal(0))

@@ -7,7 +7,7 @@ from wadm.answers import steps
 from wadm.answers.question import Material, Needs, Question, Span, Values
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 from wadm.sessions import Session
 from wadm.timeframes import TIMEFRAMES
 
@@ -89,7 +89,7 @@ def _trend(found: Sequence[Step], decimals: int) -> dict[str, object]:
         "highest_in": iso(highest.bar.start),
         "lowest": plain_scaled(lowest.low, decimals),
         "lowest_in": iso(lowest.bar.start),
-        "slope_per_bar": None if per_bar is None else plain(per_bar),
+        "slope_per_bar": plain_or_none(per_bar),
         "bars_up": sum(delta > 0 for delta in deltas),
         "bars_down": sum(delta < 0 for delta in deltas),
     }

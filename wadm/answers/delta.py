@@ -7,7 +7,7 @@ from wadm.answers import steps
 from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 
 #: How many of the largest bars are named.
 LARGEST = 5
@@ -40,7 +40,7 @@ def _of(bar: Bar) -> dict[str, object]:
         "delta_high": plain_scaled(bar.delta_high, bar.quantity_decimals),
         "delta_low": plain_scaled(bar.delta_low, bar.quantity_decimals),
         "delta_path": "exact" if bar.exact_path else "inexact",
-        "delta_over_volume": None if share is None else plain(share),
+        "delta_over_volume": plain_or_none(share),
     }
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from wadm.answers.question import Material, Question, Values
 from wadm.instants import iso
 from wadm.market import Liquidation, PositionSide, Ticker
-from wadm.numbers import plain, ratio
+from wadm.numbers import plain, plain_or_none, ratio
 
 ALGORITHM = "derivatives/1"
 
@@ -32,17 +32,17 @@ def ticker(told: Ticker | None) -> dict[str, object]:
         away = Fraction(one.mark_price) - Fraction(one.index_price)
         basis = _exact(away)
         part = away * 100 / Fraction(one.index_price) if one.index_price else None
-        share = None if part is None else _plain(ratio(part.numerator, part.denominator))
+        share = None if part is None else plain_or_none(ratio(part.numerator, part.denominator))
     return {
         "told_at": None if told is None else iso(told.at),
-        "last_price": _plain(one.last_price),
-        "mark_price": _plain(one.mark_price),
-        "index_price": _plain(one.index_price),
+        "last_price": plain_or_none(one.last_price),
+        "mark_price": plain_or_none(one.mark_price),
+        "index_price": plain_or_none(one.index_price),
         "basis": basis,
         "basis_percent": share,
-        "funding_rate": _plain(one.funding_rate),
+        "funding_rate": plain_or_none(one.funding_rate),
         "next_funding": None if one.next_funding_at is None else iso(one.next_funding_at),
-        "open_interest": _plain(one.open_interest),
+        "open_interest": plain_or_none(one.open_interest),
     }
 
 
@@ -92,10 +92,6 @@ def _listed(one: Liquidation | None) -> dict[str, object] | None:
 def _exact(number: Fraction) -> str:
     """Return a sum or a product of decimals in full."""
     return plain(ratio(number.numerator, number.denominator, 40) or Decimal(0))
-
-
-def _plain(number: Decimal | None) -> str | None:
-    return None if number is None else plain(number)
 
 
 QUESTION = Question(

@@ -10,7 +10,7 @@ from wadm.analytics.exhaustion import Exhaustion
 from wadm.analytics.profile import Profile
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_fraction, plain_or_none, plain_scaled, ratio
 
 #: Decimals of a median or mean volume beyond those of the volumes; rounded half to even.
 PLACES = 4
@@ -24,11 +24,11 @@ def absorbed(bar: Bar, made: Profile, one: Absorption) -> dict[str, object]:
         "volume": made.volume(one.volume),
         "delta": made.volume(one.delta),
         "median_row_volume": _volume(one.median, made),
-        "volume_over_median": _rounded(one.volume / one.median),
-        "delta_over_volume": _rounded(Fraction(abs(one.delta), one.volume)),
+        "volume_over_median": plain_fraction(one.volume / one.median),
+        "delta_over_volume": plain_fraction(Fraction(abs(one.delta), one.volume)),
         "open": numbers["open"],
         "close": numbers["close"],
-        "moved_rows": _rounded(one.moved),
+        "moved_rows": plain_fraction(one.moved),
     }
 
 
@@ -66,10 +66,4 @@ def _volume(scaled: Fraction, made: Profile) -> str | None:
     """Return a scaled volume to PLACES decimals beyond those of the volumes."""
     decimals = made.quantity_decimals
     found = ratio(scaled.numerator, scaled.denominator * 10**decimals, decimals + PLACES)
-    return None if found is None else plain(found)
-
-
-def _rounded(value: Fraction) -> str | None:
-    """Return a fraction rounded half to even to 8 decimals."""
-    found = ratio(value.numerator, value.denominator)
-    return None if found is None else plain(found)
+    return plain_or_none(found)

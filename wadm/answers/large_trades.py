@@ -8,7 +8,7 @@ from wadm.answers.parameters import number
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import from_decimal, plain, plain_scaled, ratio
+from wadm.numbers import from_decimal, plain_or_none, plain_scaled, ratio
 from wadm.orders import EDGES, LARGEST, SIZE_DECIMALS, Order
 
 QUANTILE = Parameter(
@@ -83,7 +83,7 @@ def _order(bar: Bar, one: Order) -> dict[str, object]:
         "time": iso(one.time),
         "side": "buy" if one.signed_quantity > 0 else "sell",
         "quantity": plain_scaled(quantity, bar.quantity_decimals),
-        "average_price": None if average is None else plain(average),
+        "average_price": plain_or_none(average),
         "notional": plain_scaled(one.notional, bar.price_decimals + bar.quantity_decimals),
         "fills": one.fills,
     }

@@ -14,7 +14,7 @@ from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA, number, w
 from wadm.answers.question import Material, Parameter, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import plain, ratio, to_decimal
+from wadm.numbers import plain, plain_or_none, ratio, to_decimal
 from wadm.questions import QuestionError
 
 COUNT = Parameter(
@@ -73,7 +73,7 @@ def _levels(material: Material, values: Values) -> Mapping[str, object]:
     return {
         "heuristic": True,
         "row_size": plain(found.made.row_size),
-        "last_price": None if found.last_price is None else plain(found.last_price),
+        "last_price": plain_or_none(found.last_price),
         "levels": [found.answer(one) for one in found.levels],
     }
 
@@ -88,7 +88,7 @@ def _zones(material: Material, values: Values) -> Mapping[str, object]:
     return {
         "heuristic": True,
         "row_size": plain(found.made.row_size),
-        "price": None if price is None else plain(price),
+        "price": plain_or_none(price),
         "zones": answers,
         "nearest_below": next((one for one in answers[::-1] if one["position"] == "below"), None),
         "nearest_above": next((one for one in answers if one["position"] == "above"), None),
@@ -113,7 +113,7 @@ def _zone(found: _Found, one: Zone, price: Fraction) -> dict[str, object]:
         "low": found.made.price(one.low),
         "high": found.made.price(one.high + 1),
         "position": position,
-        "distance_percent": None if distance is None else plain(distance),
+        "distance_percent": plain_or_none(distance),
         "volume": found.made.volume(one.volume),
         "strength": plain(one.strength),
         "types": sorted({str(level.kind) for level in one.levels}),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from wadm.analytics.order_flow import ALGORITHM, order_flow
 from wadm.answers.question import Material, Needs, Question, Span, Values
 from wadm.instants import iso
-from wadm.numbers import plain, plain_scaled
+from wadm.numbers import plain_or_none, plain_scaled
 
 SESSION = "session"
 
@@ -38,7 +38,7 @@ def _answer(material: Material, _values: Values) -> Mapping[str, object]:
         "cvd_high": plain_scaled(session.delta_high, session.quantity_decimals),
         "cvd_low": plain_scaled(session.delta_low, session.quantity_decimals),
         "cvd_path": "exact" if session.exact_path else "inexact",
-        "imbalance_ratio": None if flow.imbalance_ratio is None else plain(flow.imbalance_ratio),
+        "imbalance_ratio": plain_or_none(flow.imbalance_ratio),
         "trades": flow.buy_trades + flow.sell_trades,
         "buy_trades": flow.buy_trades,
         "sell_trades": flow.sell_trades,

@@ -1,19 +1,17 @@
 """``overview``: where a market stands, in one answer: price, profile, flow, activity, contract, book."""
 
 from collections.abc import Mapping
-from fractions import Fraction
 
 from wadm import depth, views
 from wadm.analytics.vwap import vwap
 from wadm.answers import derivatives, large_trades, order_flow, profile
 from wadm.answers.activity import turnover
-from wadm.answers.change import change
+from wadm.answers.change import base_volume, change
 from wadm.answers.parameters import AUTO_ROW_SIZE, HOURS, METHOD, VALUE_AREA
 from wadm.answers.question import Material, Needs, Question, Span, Values
-from wadm.bar import Bar
 from wadm.instants import iso
 from wadm.market import HOUR, MINUTE
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain, plain_or_none, plain_scaled, ratio
 from wadm.orderbook import OrderBook
 
 ALGORITHM = "overview/1"
@@ -48,7 +46,7 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
         "vwap": None if mean is None else plain(mean.vwap),
         "row_size": plain(made.row_size),
         **views.value_area(made),
-        "buy_share": None if share is None else plain(share),
+        "buy_share": plain_or_none(share),
         "cvd": plain_scaled(session.delta, session.quantity_decimals),
         "cvd_since": iso(session.start),
         "large_trades": _large(material),
@@ -79,9 +77,9 @@ def _last_hour(material: Material) -> dict[str, object]:
     times = None
     if bar.open is not None:
         known = _until(material.span) - (bar.open[0] - bar.open[0] % MINUTE)
-        average = _volume(bar) * HOUR / known
+        average = base_volume(bar) * HOUR / known
         if known >= HOUR and average:
-            over = _volume(last) / average
+            over = base_volume(last) / average
             times = ratio(over.numerator, over.denominator)
     return {
         "start": iso(last.start),
@@ -89,12 +87,8 @@ def _last_hour(material: Material) -> dict[str, object]:
         "trades": last.buy_trades + last.sell_trades,
         "volume": plain_scaled(last.buy_volume + last.sell_volume, last.quantity_decimals),
         "delta": plain_scaled(last.delta, last.quantity_decimals),
-        "over_average_hour": None if times is None else plain(times),
+        "over_average_hour": plain_or_none(times),
     }
-
-
-def _volume(bar: Bar) -> Fraction:
-    return Fraction(bar.buy_volume + bar.sell_volume, 10**bar.quantity_decimals)
 
 
 def _book(material: Material) -> dict[str, object] | None:

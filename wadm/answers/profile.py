@@ -9,7 +9,7 @@ from wadm.answers.parameters import AUTO, METHOD, ROW_SIZE, VALUE_AREA
 from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.market import Instrument
-from wadm.numbers import plain
+from wadm.numbers import plain, plain_or_none
 from wadm.questions import QuestionError
 
 
@@ -35,7 +35,7 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     bar, tick = material.bar, material.instrument.tick
     found = of(bar, material.instrument, values)
     return {
-        "tick": None if tick is None else plain(tick),
+        "tick": plain_or_none(tick),
         "value_area": plain(found.value_area),
         "method": str(found.method),
         "value_area_volume": found.volume(found.value_area_volume),

@@ -6,7 +6,6 @@ the window's start. All profiles are at one row size. Of equally busy minutes th
 """
 
 from collections.abc import Mapping
-from fractions import Fraction
 
 from wadm import bar as bars
 from wadm import views
@@ -14,7 +13,7 @@ from wadm.analytics.levels import row_of
 from wadm.analytics.profile import Profile
 from wadm.analytics.vwap import vwap
 from wadm.answers import profile
-from wadm.answers.change import change
+from wadm.answers.change import base_volume, change
 from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA
 from wadm.answers.question import Material, Needs, Question, Span, Values
 from wadm.bar import Bar
@@ -136,12 +135,8 @@ def _hour(bar: Bar) -> dict[str, object]:
 
 def _busiest(material: Material) -> dict[str, object] | None:
     traded = [one for one in material.minutes if one.rows]
-    most = max(traded, key=lambda one: (_volume(one), -one.start), default=None)
+    most = max(traded, key=lambda one: (base_volume(one), -one.start), default=None)
     return None if most is None else _hour(most)
-
-
-def _volume(bar: Bar) -> Fraction:
-    return Fraction(bar.buy_volume + bar.sell_volume, 10**bar.quantity_decimals)
 
 
 QUESTION = Question(

@@ -6,7 +6,7 @@ from wadm.answers import steps
 from wadm.answers.question import Material, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
@@ -34,7 +34,7 @@ def _of(bar: Bar) -> dict[str, object]:
 
 def _share(part: int, total: int) -> str | None:
     share = ratio(part, total)
-    return None if share is None else plain(share)
+    return plain_or_none(share)
 
 
 QUESTION = Question(

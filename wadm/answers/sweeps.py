@@ -11,7 +11,7 @@ from wadm.answers.parameters import number, whole
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
 from wadm.instants import iso
 from wadm.market import HOUR, MILLISECOND
-from wadm.numbers import plain, plain_scaled, ratio
+from wadm.numbers import plain_or_none, plain_scaled, ratio
 from wadm.questions import QuestionError
 
 #: The longest window whose raw trades are gone through, and the most sweeps listed one by one.
@@ -86,7 +86,7 @@ def _sweep(read: Tape, one: Sweep) -> dict[str, object]:
         "side": one.side,
         "first_price": plain_scaled(one.first_price, read.price_decimals),
         "last_price": plain_scaled(one.last_price, read.price_decimals),
-        "average_price": None if average is None else plain(average),
+        "average_price": plain_or_none(average),
         "levels": one.levels,
         "trades": one.trades,
         "volume": plain_scaled(one.volume, read.quantity_decimals),

@@ -13,7 +13,7 @@ from wadm.answers.parameters import number, whole
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
 from wadm.bar import Bar
 from wadm.market import HOUR
-from wadm.numbers import from_decimal, plain, plain_scaled, ratio
+from wadm.numbers import from_decimal, plain, plain_fraction, plain_or_none, ratio
 from wadm.questions import QuestionError
 
 #: Sessions before the window's own that the average daily volume is taken over, where they have data.
@@ -61,9 +61,9 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     average = _average(days)
     bucket = values["bucket_volume"] or _bucket(average)
     described = {
-        "average_daily_volume": None if average is None else _rounded(average),
+        "average_daily_volume": plain_fraction(average, PLACES),
         "days": len(days),
-        "bucket_volume": None if bucket is None else plain(bucket),
+        "bucket_volume": plain_or_none(bucket),
         "bucket_from": "parameter" if values["bucket_volume"] else "average_daily_volume",
     }
     reason = None
@@ -89,7 +89,7 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     return {
         **described,
         "resolution": found.resolution,
-        "vpin": None if value is None else _rounded(value),
+        "vpin": plain_fraction(value, PLACES),
         "buckets_full": made.full,
         "reason": None if value is not None else f"fewer than {values['count']} buckets are full",
     }
@@ -127,10 +127,6 @@ def _bucket(average: Fraction | None) -> Decimal | None:
         return None
     bucket = ratio(average.numerator, average.denominator * BUCKETS, PLACES)
     return bucket or None
-
-
-def _rounded(value: Fraction) -> str:
-    return plain_scaled(round(value * 10**PLACES), PLACES)
 
 
 QUESTION = Question(
