@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from wadm.settings import LogSettings
+from wadm.sections import LogSettings
 
 
 def configure(settings: LogSettings) -> None:

@@ -9,8 +9,9 @@ from wadm.channels import streams_of, usual
 from wadm.exchanges import registry
 from wadm.exchanges.base import Exchange
 from wadm.market import IdKind, Instrument
+from wadm.sections import ExchangeSettings
 from wadm.selected import Selected
-from wadm.settings import ExchangeSettings, Settings
+from wadm.settings import Settings
 
 
 @attrs.frozen

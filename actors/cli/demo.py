@@ -17,7 +17,7 @@ from actors.background import background
 from actors.cli.playing import Playing, playing, speed
 from actors.front.server import DEFAULT_HOST, DEFAULT_PORT, BindError, listen
 from actors.playback.captures import bundled
-from wadm.settings import LogSettings
+from wadm.sections import LogSettings
 
 EXCHANGE = "binance"
 

@@ -18,7 +18,7 @@ from actors.drill.schedule import KINDS, KindError, read_kinds
 from actors.drill.toll import Toll
 from actors.playback.captures import bundled
 from wadm.exchanges.registry import EXCHANGES
-from wadm.settings import LogSettings
+from wadm.sections import LogSettings
 
 #: The exchange of the bundled recording.
 EXCHANGE = "binance"

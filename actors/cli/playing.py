@@ -18,7 +18,8 @@ from actors.playback.player import parse_speed
 from actors.playback.process import LocalExchange, local_exchange
 from actors.runtime import Runtime
 from actors.storage.errors import StorageError
-from wadm.settings import HttpSettings, Settings
+from wadm.sections import HttpSettings
+from wadm.settings import Settings
 
 #: Seconds that the exchange waits, where a depth snapshot was recorded, for the daemon to fetch the book.
 BOOK_PATIENCE = 5.0

@@ -15,7 +15,7 @@ from actors.cli.playing import playing, speed
 from actors.drill.course import Drill, DrillError
 from actors.drill.drill import interruptible
 from wadm.exchanges.registry import EXCHANGES
-from wadm.settings import LogSettings
+from wadm.sections import LogSettings
 
 log = structlog.get_logger("replay")
 

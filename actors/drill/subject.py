@@ -24,7 +24,8 @@ from actors.drill import protocol
 from actors.drill.chaos import SlowMailbox, TightJournal
 from actors.runtime import Parts
 from supervision import Backoff, BreakerPolicy, Event, Happening
-from wadm.settings import HttpSettings, LogSettings, Settings
+from wadm.sections import HttpSettings, LogSettings
+from wadm.settings import Settings
 
 #: The local exchange forgives any number of attempts, and is never calm for a second.
 RECONNECTING = Reconnecting(

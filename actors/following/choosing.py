@@ -20,8 +20,8 @@ from wadm.questions import (
     UnknownSymbol,
     nearest,
 )
+from wadm.sections import is_symbol
 from wadm.selected import Selected
-from wadm.settings import is_symbol
 
 #: Seconds in which a change is mostly made; after that the answer says that it is pending.
 PATIENCE = 10.0

@@ -11,8 +11,8 @@ import msgspec
 
 from actors.storage.errors import StorageError
 from wadm.exchanges.registry import EXCHANGES
+from wadm.sections import is_symbol
 from wadm.selected import Selected
-from wadm.settings import is_symbol
 
 NAME = "followed.json"
 

@@ -15,9 +15,10 @@ from actors.plan import of_exchange, wanted_streams
 from actors.runtime import Runtime
 from wadm.exchanges import registry
 from wadm.market import Instrument
+from wadm.sections import ExchangeSettings
 from wadm.selected import Selected
 from wadm.selection import Wanted, read_choice
-from wadm.settings import ExchangeSettings, Settings
+from wadm.settings import Settings
 
 log = structlog.get_logger("following")
 

@@ -18,7 +18,8 @@ from actors.following.following import Following
 from actors.runtime import Runtime, open_runtime
 from supervision import ActorStatus, Backoff, ChildSpec, Intensity, Supervisor
 from wadm.market import SECOND
-from wadm.settings import ExchangeSettings, Settings
+from wadm.sections import ExchangeSettings
+from wadm.settings import Settings
 
 OFTEN = Intensity(10_000, 1.0)
 SOON = Backoff(0.001, 0.002)

@@ -22,7 +22,8 @@ from actors.playback.process import local_exchange
 from supervision import Backoff, BreakerPolicy
 from wadm.coverage import SuspectedGap
 from wadm.market import MILLISECOND
-from wadm.settings import HttpSettings, Settings
+from wadm.sections import HttpSettings
+from wadm.settings import Settings
 
 #: 974 trades in 178 s, among other frames: fewer than Bybit gives of a contract, more than of a spot symbol.
 RECORDED = CAPTURES / "usdm_btcusdt_20240718.gz"

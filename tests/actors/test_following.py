@@ -18,8 +18,9 @@ from actors.following.choosing import Choosing
 from actors.storage.reader import DataReader
 from wadm.market import Instrument
 from wadm.questions import MissingParameter, QuestionError, UnknownExchange, UnknownParameter, UnknownSymbol
+from wadm.sections import ExchangeSettings
 from wadm.selected import Selected
-from wadm.settings import ExchangeSettings, Settings
+from wadm.settings import Settings
 
 BITCOIN, ETHER, SOLANA = "binance:BTCUSDT", "binance:ETHUSDT", "binance:SOLUSDT"
 SOL = Instrument("binance", "SOLUSDT", Decimal("0.01"), Decimal("0.001"))

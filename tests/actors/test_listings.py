@@ -20,9 +20,10 @@ from actors.rest import NotNow
 from supervision import Context
 from wadm.exchanges.base import Request
 from wadm.market import HOUR, IdKind, Instrument
+from wadm.sections import ExchangeSettings
 from wadm.selected import Selected
 from wadm.series import ClosedBars
-from wadm.settings import ExchangeSettings, Settings
+from wadm.settings import Settings
 
 INFO, TICKERS = "/api/v3/exchangeInfo", "/api/v3/ticker/24hr"
 INSTRUMENTS = "/v5/market/instruments-info"

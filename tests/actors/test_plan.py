@@ -8,8 +8,9 @@ from actors import plan
 from wadm.exchanges.base import Channel
 from wadm.exchanges.registry import EXCHANGES
 from wadm.market import IdKind, Instrument
+from wadm.sections import ExchangeSettings
 from wadm.selected import Selected
-from wadm.settings import ExchangeSettings, Settings
+from wadm.settings import Settings
 
 TICKED = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
 LISTING = {TICKED.key: TICKED}

@@ -22,7 +22,8 @@ from actors.playback.faults import SHUTDOWN, Fault
 from actors.playback.process import local_exchange
 from supervision import Backoff, BreakerPolicy
 from wadm.market import Trades
-from wadm.settings import HttpSettings, Settings
+from wadm.sections import HttpSettings
+from wadm.settings import Settings
 
 SPOT = [CAPTURES / "spot_btcusdt_20240808_trades.gz", CAPTURES / "spot_ethusdt_20240808_trades.gz"]
 #: 345 s of recording in some five seconds.

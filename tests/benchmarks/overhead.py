@@ -45,7 +45,8 @@ from actors.playback.captures import bundled
 from actors.playback.process import local_exchange
 from actors.runtime import Parts, Runtime
 from supervision import ChildSpec, Context, Mailbox, MailboxFull, Overflow, Supervisor
-from wadm.settings import HttpSettings, LogSettings, Settings
+from wadm.sections import HttpSettings, LogSettings
+from wadm.settings import Settings
 
 KINDS = ("supervised", "plain")
 

@@ -25,7 +25,8 @@ from actors.playback.capture import read_capture
 from actors.playback.faults import DISCONNECT, Fault
 from actors.playback.process import local_exchange
 from supervision import Backoff, BreakerPolicy
-from wadm.settings import HttpSettings, LogSettings, Settings
+from wadm.sections import HttpSettings, LogSettings
+from wadm.settings import Settings
 
 QUICK = Reconnecting(
     Backoff(minimum=0.01, maximum=0.05, reset_after=0.2),

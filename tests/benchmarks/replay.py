@@ -22,7 +22,7 @@ from actors import logs
 from actors.cli.playing import playing, speed
 from actors.playback.captures import bundled
 from wadm.latency import Latency
-from wadm.settings import LogSettings
+from wadm.sections import LogSettings
 
 #: Name and unit of a figure -> how a round's result gives it.
 FIGURES: dict[str, Callable[[dict[str, Any]], float]] = {

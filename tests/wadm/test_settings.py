@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wadm.sections import ExchangeSettings
 from wadm.settings import (
     ENVIRONMENT,
-    ExchangeSettings,
     Settings,
     SettingsError,
     following_only,

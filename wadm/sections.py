@@ -1,0 +1,189 @@
+"""The sections of the settings: their keys, their defaults, and what each value must be.
+
+A validator refuses a value with WrongValue; ``wadm.settings`` makes the sentence with the key's full path.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from wadm.selection import ChoiceError, Named, read_choice
+
+#: A symbol's name: letters (of any script), digits, ``_`` and ``-``.
+_SYMBOL = re.compile(r"[\w-]{1,40}")
+
+
+def is_symbol(name: str) -> bool:
+    """Return whether this may be the name of a symbol."""
+    return _SYMBOL.fullmatch(name) is not None
+
+
+class WrongValue(ValueError):
+    """A value that is not what its key expects; ``key`` where only the whole section is known otherwise."""
+
+    def __init__(self, value: object, expected: str, key: str = "") -> None:
+        super().__init__(f"{value!r}; expected {expected}")
+        self.key = key
+
+
+def _within(low: int, high: int, unit: str) -> Callable[[Any, Any, int], None]:
+    def check(_instance: Any, attribute: Any, value: int) -> None:
+        if not low <= value <= high:
+            raise WrongValue(value, f"{unit} from {low} to {high}", attribute.name)
+
+    return check
+
+
+def _one_of(*names: str) -> Callable[[Any, Any, str], None]:
+    def check(_instance: Any, attribute: Any, value: str) -> None:
+        if value not in names:
+            raise WrongValue(value, f"one of {', '.join(names)}", attribute.name)
+
+    return check
+
+
+def _websocket(_instance: Any, attribute: Any, value: str) -> None:
+    if not _is_bare(value, ("wss", "ws")):
+        expected = "an address such as wss://host or ws://host:port, without a path"
+        raise WrongValue(value, expected, attribute.name)
+
+
+def _is_bare(value: str, schemes: Sequence[str]) -> bool:
+    """Return whether this is an address of one of these schemes, and nothing behind its host and port."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    bare = f"{parts.scheme}://{parts.netloc}" == value
+    return bare and parts.scheme in schemes and bool(parts.hostname) and port != 0
+
+
+def _without_slash(url: str) -> str:
+    return url if url.endswith("//") else url.removesuffix("/")
+
+
+def _http(_instance: Any, attribute: Any, value: str | None) -> None:
+    if value is not None and not _is_bare(value, ("https", "http")):
+        expected = "an address such as https://host or http://host:port, without a path"
+        raise WrongValue(value, expected, attribute.name)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.upper() for name in names))
+
+
+def _symbols(_instance: Any, attribute: Any, value: tuple[str, ...]) -> None:
+    for name in value:
+        try:
+            sound = not isinstance(choice := read_choice(name), Named) or is_symbol(choice.symbol)
+        except ChoiceError:
+            sound = False
+        if not sound:
+            expected = (
+                "a symbol (BTCUSDT), a pattern (*USDT), or the first by turnover (top:20, top:20:*USDC)"
+            )
+            raise WrongValue(name, expected, attribute.name)
+
+
+def _streams(_instance: Any, attribute: Any, value: tuple[str, ...] | None) -> None:
+    if value == ():
+        raise WrongValue([], "at least one channel or stream", attribute.name)
+
+
+def _proxy(_instance: Any, attribute: Any, value: str | None) -> None:
+    if value is not None and not _is_proxy(value):
+        expected = "an address such as http://host:port, socks5://host:port or socks5h://user:password@host"
+        raise WrongValue(_without_password(value), expected, attribute.name)
+
+
+def _is_proxy(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    return (
+        bare and parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and port != 0
+    )
+
+
+def _without_password(url: str) -> str:
+    """Return an address without what may be secret in it: all between scheme and host."""
+    head, found, host = url.rpartition("@")
+    if not found:
+        return url
+    scheme, slashes, _ = head.partition("://")
+    return f"{scheme}://…@{host}" if slashes else f"…@{host}"
+
+
+@attrs.frozen
+class HttpSettings:
+    """Where HTTP and MCP are served."""
+
+    host: str = "127.0.0.1"
+    port: int = attrs.field(default=8920, validator=_within(0, 65535, "a port"))
+
+
+@attrs.frozen
+class ExchangeSettings:
+    """One exchange to follow: its addresses (without a path), its symbols, and what is followed of each.
+
+    ``symbols`` are names, and patterns that the exchange's own list decides; see ``wadm.selection``.
+    ``streams`` are entries as ``wadm.channels`` has them, None for the usual ones. ``trade_source`` is which
+    trades are folded where the exchange sends two kinds.
+    """
+
+    url: str = attrs.field(converter=_without_slash, validator=_websocket)
+    symbols: tuple[str, ...] = attrs.field(converter=_distinct, validator=_symbols)
+    streams: tuple[str, ...] | None = attrs.field(default=None, validator=_streams)
+    trade_source: str | None = None
+    rest_url: str | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_without_slash), validator=_http
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The symbols that are named outright."""
+        return tuple(name for name in self.symbols if isinstance(read_choice(name), Named))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The symbols that are not named outright."""
+        return tuple(name for name in self.symbols if not isinstance(read_choice(name), Named))
+
+
+@attrs.frozen
+class NetworkSettings:
+    """How the exchanges are reached: directly, or through a proxy (http, https, socks5 or socks5h)."""
+
+    proxy: str | None = attrs.field(default=None, validator=_proxy, repr=False)
+
+
+@attrs.frozen
+class StorageSettings:
+    """Where data is kept, how often the journal commits, and how long raw trades stay in it."""
+
+    data_dir: str = "data"
+    commit_interval_ms: int = attrs.field(default=50, validator=_within(1, 10_000, "milliseconds"))
+    raw_retention_minutes: int = attrs.field(default=60, validator=_within(10, 10_080, "minutes"))
+
+
+@attrs.frozen
+class MemorySettings:
+    """How much history answers from memory, and how long a bar waits for late trades before it closes."""
+
+    hours: int = attrs.field(default=24, validator=_within(1, 168, "hours"))
+    grace_ms: int = attrs.field(default=2_000, validator=_within(0, 60_000, "milliseconds"))
+
+
+@attrs.frozen
+class LogSettings:
+    """What is logged to standard error."""
+
+    level: str = attrs.field(default="info", validator=_one_of("debug", "info", "warning", "error"))
+    format: str = attrs.field(default="console", validator=_one_of("console", "json"))
