@@ -39,6 +39,10 @@ bench *arguments: sync
     {{python}} tests/benchmarks/replay.py {{arguments}}
     {{python}} tests/benchmarks/overhead.py
 
+# run the MCP conformance suite against the agents' door (needs npm)
+conformance *arguments: sync
+    tests/conformance/mcp.sh {{arguments}}
+
 # feed a million hostile inputs to whatever reads an exchange's bytes (fetches atheris, which is no dependency)
 fuzz *arguments: sync
     @uv pip install -q --python .venv --target build/fuzz atheris
@@ -51,6 +55,14 @@ overhead *arguments: sync
 # cut a recording's connection a hundred times and replace it once: is anything lost?
 reconnects exchange *captures: sync
     {{python}} tests/benchmarks/reconnects.py --exchange {{exchange}} {{captures}}
+
+# measure how long news take to fifty subscribers, and what one that does not read costs the others
+fanout *arguments: sync
+    {{python}} tests/benchmarks/fanout.py {{arguments}}
+
+# measure the journal's commits, a store's pace, and the recovery from an outage, on real servers
+storage-bench *arguments: sync
+    {{python}} tests/benchmarks/storage.py {{arguments}}
 
 # measure what a day of a busy symbol takes in memory, and how long its merges take
 memory *arguments: sync

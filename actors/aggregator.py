@@ -5,49 +5,42 @@ not at all; one that is handed out again afterwards is known by its number.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import attrs
 import structlog
 import trio
 
+from actors.background import background
 from actors.gaps import checking
 from actors.memory import Checkpoint, SymbolMemory
-from actors.messages import (
-    BarRecord,
-    BarsAnswer,
-    BarsQuery,
-    EndOfCapture,
-    MarketTime,
-    OrderFlowRecord,
-    ProfileRecord,
-    TradeBatch,
-)
+from actors.messages import BarRecord, BarsAnswer, BarsQuery, EndOfCapture, MarketTime, TradeBatch
+from actors.notice import Notice
 from actors.rebuild import rebuild
 from actors.storage.errors import StorageError
 from actors.storage.marks import Marks
 from actors.storage.reader import DataReader
 from actors.storage.runs import distinct, within
+from actors.window_records import WindowRecords
 from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
-from wadm import views
-from wadm.analytics.order_flow import order_flow
-from wadm.analytics.profile import RowSizeError, profile
-from wadm.bar import Bar, encode
+from wadm.bar import Bar
 from wadm.ledger import Ledger
 from wadm.market import MINUTE, Trades
 from wadm.path import straightened
 from wadm.series import BarSeries
-from wadm.sessions import UTC_DAY
 
 log = structlog.get_logger("aggregator")
 
 #: More batches than the writer's mailbox and its run in hand can hold: the oldest is committed by then.
 UNCOMMITTED = 4_096
 
-#: Open bars are packed up after so many trades, but not more often than once in so many seconds: a rebuild
+#: Open bars are copied after so many trades, but not more often than once in so many seconds: a rebuild
 #: begins there, and takes as long whether the minute was busy or calm.
 CHECKPOINT_TRADES = 500
 CHECKPOINT_SECONDS = 0.5
+
+#: Records that may wait for a writer that is behind, and how many are left when more do.
+MOST_RECORDS, LEFT_RECORDS = 5_000, 4_500
 
 
 @attrs.define(eq=False)
@@ -61,6 +54,9 @@ class Aggregator:
     marks: Marks
     epoch: int
     grace: int
+    turns: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
+    _windows: WindowRecords = attrs.field(init=False)
+    _window_ended: Notice = attrs.field(factory=Notice, init=False)
     _series: BarSeries = attrs.field(init=False)
     _mailbox: Mailbox = attrs.field(init=False)
     _since_checkpoint: int = 0
@@ -73,13 +69,24 @@ class Aggregator:
             raise RuntimeError(f"{context.name} was started without a mailbox")
         self._mailbox = mailbox
         self._series = BarSeries(self.memory.closed, self.grace)
+        self._windows = WindowRecords(self.memory, self.reader, self.grace, self.turns)
         await rebuild(self.memory, self._series, self.reader, epoch=self.epoch)
+        self.memory.let_gaps_go()
         self._record(self._series.advance(self.memory.market_time))
         context.started()
-        await self._journal_records()
-        async for message in mailbox:
-            await self._handle(message)
+        async with background() as nursery:
+            if not self._in_playback:
+                nursery.start_soon(self._record_windows)
+            await self._hand_on()
+            async for message in mailbox:
+                await self._handle(message)
+        await self._windows.record()
         await self._settle_records()
+
+    @property
+    def _in_playback(self) -> bool:
+        """Whether the writer is waited for, however long that takes."""
+        return self.writer.deadline is None
 
     async def _handle(self, message: object) -> None:
         if self.memory.left:
@@ -92,11 +99,11 @@ class Aggregator:
             case EndOfCapture(market_time=market_time):
                 self._finish(market_time)
                 await self._straighten(at_once=True)
-                self._record_all()
+                await self._windows.record_all()
             case Ask(request=BarsQuery() as query):
                 message.reply(self._answer(query))
         await self._straighten(at_once=False)
-        await self._journal_records()
+        await self._hand_on()
         if isinstance(message, EndOfCapture):
             self.memory.ended.set()
 
@@ -139,6 +146,7 @@ class Aggregator:
         account = self.ledger.account(memory.instrument.key)
         too_old = self._series.fold(trades)
         memory.came_to(batch.incarnation, batch.number)
+        memory.folded.append((batch.incarnation, batch.number))
         self._remember(batch)
         memory.left.pop((batch.incarnation, batch.number), None)
         account.applied += len(trades) - too_old
@@ -155,8 +163,9 @@ class Aggregator:
     def _take_checkpoint(self) -> None:
         memory = self.memory
         memory.checkpoint = Checkpoint(
-            dict(memory.applied), tuple(encode(bar) for bar in self._series.open.values())
+            dict(memory.applied), tuple(bar.copy() for bar in self._series.open.values())
         )
+        memory.folded.clear()
         self._since_checkpoint, self._checkpoint_due = 0, trio.current_time() + CHECKPOINT_SECONDS
 
     def _remember(self, batch: TradeBatch) -> None:
@@ -176,8 +185,6 @@ class Aggregator:
         self._record(self._series.advance(memory.market_time))
         memory.open_from = min(self._series.open, default=None)
         checking.compare(memory, self._series.open, self.grace)
-        for timeframe, start, end in memory.due.take_ended(memory.market_time, self.grace):
-            self._record_window(timeframe, start, end)
 
     def _finish(self, market_time: int) -> None:
         """Store what is open, marked partial: the data ends here."""
@@ -192,12 +199,13 @@ class Aggregator:
         memory = self.memory
         while memory.crooked and (at_once or not self._mailbox.statistics().depth):
             start = min(memory.crooked)
-            memory.crooked.discard(start)
             try:
                 runs = await trio.to_thread.run_sync(self._raw, start)
             except StorageError as error:
+                memory.crooked.discard(start)
                 log.warning("path_left_inexact", symbol=memory.instrument.key, reason=str(error))
                 return
+            memory.crooked.discard(start)  # not before: whoever is killed meanwhile does it again
             closed = None if start in self._series.open else self._series.closed.get(start)
             better = None if closed is None or closed.exact_path else straightened(closed, runs)
             if better is not None:
@@ -213,45 +221,48 @@ class Aggregator:
 
     # --- records ---
 
-    def _record_all(self) -> None:
-        """Record every window whose bars were closed since it was recorded: the data has ended."""
-        for timeframe, start, end in self.memory.due.take_all():
-            self._record_window(timeframe, start, end)
-
-    def _record(self, closed: Iterable[Bar]) -> None:
+    def _record(self, closed: Collection[Bar]) -> None:
         name = self.memory.instrument
+        if closed:
+            self.memory.let_gaps_go()
         for bar in closed:
             self.memory.records.append(BarRecord(name.exchange, name.symbol, bar))
             self.memory.due.noted(bar.start)
+            for listener in self.memory.bar_listeners:
+                listener.put(bar)
             checking.closed_again(self.memory, bar)
             if not bar.exact_path:
                 self.memory.crooked.add(bar.start)
 
-    def _record_window(self, timeframe: str, start: int, end: int) -> None:
-        memory, name = self.memory, self.memory.instrument
-        bar = self._series.merged(start, end)
-        partial = bar.partial or end > memory.market_time
-        key = (name.exchange, name.symbol, timeframe, start, end, bar.revision, partial)
-        session = self._series.merged(UTC_DAY.window(start)[0], end)
-        memory.records.append(OrderFlowRecord(*key, order_flow(bar, session)))
-        try:
-            made = profile(bar, views.default_row_size(name, bar))
-        except RowSizeError as error:
-            log.warning("profile_not_recorded", symbol=name.key, timeframe=timeframe, reason=str(error))
-        else:
-            memory.records.append(ProfileRecord(*key, made))
-
-    async def _journal_records(self) -> None:
+    async def _hand_on(self) -> None:
         """Hand on what is to be journalled; a live writer that is behind gets it at a later message."""
-        if self.writer.deadline is None:
+        if self._in_playback:
+            await self._windows.record()
             await self._settle_records()
+        else:
+            if self._windows.wanted:
+                self._window_ended.notify()
+            self._offer_records()
+
+    async def _record_windows(self) -> None:
+        """Record windows as they end, beside the fold."""
+        while True:
+            await self._window_ended.wait_for(lambda: self._windows.wanted)
+            await self._windows.record()
+            self._offer_records()
+
+    def _offer_records(self) -> None:
+        """Hand on as many records as the writer's mailbox has room for."""
         records = self.memory.records
         while records:
             try:
                 self.writer.put_nowait(records[0])
-            except MailboxFull:
-                return
+            except (MailboxFull, MailboxClosed):
+                break
             records.popleft()
+        if len(records) > MOST_RECORDS:
+            self.memory.bound_records(LEFT_RECORDS)
+            log.error("records_given_up", symbol=self.memory.instrument.key, all=self.memory.unrecorded)
 
     async def _settle_records(self) -> None:
         """Hand on all that is to be journalled, for as long as the writer's mailbox lets its senders wait."""
@@ -276,5 +287,5 @@ class Aggregator:
             closed_until=(memory.market_time - self.grace) // MINUTE * MINUTE,
             market_time=memory.market_time,
             epoch=self.epoch,
-            warming=memory.warming,
+            warming=memory.warming or not memory.closed.whole,
         )

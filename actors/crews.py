@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 
 import attrs
+import trio
 
 from actors.aggregator import Aggregator
 from actors.books.book import Book
@@ -46,6 +47,7 @@ class Crews:
     ) -> None:
         """Declare those of what the runtime holds now. ``grace`` (µs) is what a bar waits for late trades."""
         self._runtime, self._grace, self._reconnecting, self._connect = runtime, grace, reconnecting, connect
+        self._turns = trio.CapacityLimiter(1)
         symbols, connections = list(runtime.symbols), list(runtime.connections)
         self.aggregators = Supervisor(
             "aggregators", map(self._aggregator, symbols), intensity=INTENSITY, backoff=BACKOFF
@@ -95,7 +97,7 @@ class Crews:
         runtime = self._runtime
         actor = Aggregator(
             runtime.symbols[key], runtime.ledger, runtime.writer_mailbox, runtime.reader,
-            runtime.marks, runtime.epoch, self._grace,
+            runtime.marks, runtime.epoch, self._grace, self._turns,
         )  # fmt: skip
         return ChildSpec(
             f"aggregator:{key}", actor.run, mailbox=runtime.aggregators[key], shutdown_timeout=5.0,
@@ -104,7 +106,10 @@ class Crews:
 
     def _book(self, key: str) -> ChildSpec:
         runtime = self._runtime
-        actor = Book(runtime.books[key], runtime.rest, runtime.connections, playback=runtime.plan.playback)
+        actor = Book(
+            runtime.books[key], runtime.rest, runtime.connections, runtime.writer_mailbox,
+            playback=runtime.plan.playback,
+        )  # fmt: skip
         mailbox = runtime.book_mailboxes[key]
         return ChildSpec(f"book:{key}", actor.run, mailbox=mailbox, shutdown_timeout=1.0, kind="book")
 

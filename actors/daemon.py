@@ -1,22 +1,27 @@
 """The composition root: the one place where actors, mailboxes and stores are put together.
 
-Tree: root → storage (warm sink, writer, retention) → aggregators (one a symbol) → books (one a symbol) →
-connections → services (backfill; live also follower, listings, clock) → front.
+Tree: root → storage (one sink a tier, writer, checkpoints, retention, archivist) → aggregators (one a
+symbol) → books (one a symbol) → connections → services (backfill, completion; live also follower, listings,
+clock) → front.
 Children start in this order and stop in reverse, which drains: connections end, aggregators empty their
-mailboxes into the writer, the writer commits, the sink carries over the rest.
+mailboxes into the writer, the writer commits, the sinks carry over the rest.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from actors.access.access import Access
+from actors.access.keyring import wall_clock
 from actors.answers.queries import Queries
 from actors.burial import bury
 from actors.clock import Clock
+from actors.completion import Completion
 from actors.connections.link import Connect
 from actors.connections.proxy import Proxy
 from actors.connections.websocket import open_websocket
@@ -28,6 +33,7 @@ from actors.gaps.backfill import Backfill
 from actors.plan import Plan
 from actors.retention import Retention
 from actors.runtime import BACKFILL, Parts, Runtime, open_runtime
+from actors.storage.checkpoints import Checkpoints
 from supervision import (
     ChildSpec,
     Context,
@@ -41,6 +47,9 @@ from supervision.status import log_event
 from wadm.mistakes import Mistake
 from wadm.settings import Settings, following_only
 
+if TYPE_CHECKING:
+    from actors.metrics.scrape import Scrape
+
 log = structlog.get_logger("daemon")
 
 #: Who sends to whom. A cycle of full mailboxes would stand still for ever; it is refused at start-up.
@@ -52,6 +61,7 @@ TOPOLOGY = Topology(
         Edge("backfill", "writer"),
         Edge("backfill", "aggregator"),
         Edge("aggregator", "writer"),
+        Edge("book", "writer"),
         Edge("follower", "aggregator"),
         Edge("listings", "follower", via="ask"),
         Edge("front", "aggregator", via="ask"),
@@ -70,12 +80,16 @@ class Daemon:
         self,
         settings: Settings,
         runtime: Runtime,
+        access: Access,
+        *,
         stop_within: float,
         listener: Callable[[Event], None],
         reconnecting: Reconnecting,
     ) -> None:
         self.runtime = runtime
+        self.access = access
         self.queries = Queries(runtime)
+        self.queries.concerns.append(lambda: access.keyring.alarms(wall_clock()))
         self._settings = settings
         self._stop_within = stop_within
         self._listener = listener
@@ -110,6 +124,7 @@ class Daemon:
         return waits
 
     def _heard(self, event: Event) -> None:
+        self.runtime.meters.recoveries.hear(event)
         if event.what is Happening.DEAD_LETTERED:
             bury(self.root.dead_letters, self.runtime.symbols, self.runtime.ledger)
         self._listener(event)
@@ -133,17 +148,24 @@ class Daemon:
 
     def _storage(self) -> Iterable[ChildSpec]:
         runtime, storage = self.runtime, self._settings.storage
-        retention = Retention(runtime, storage.raw_retention_minutes)
-        # The sink stops after the writer, so that it finds the writer's last commit.
-        yield ChildSpec("warm", runtime.warm.run, shutdown_timeout=10.0, kind="sink")
+        # Sinks stop after the writer, so that they find the writer's last commit.
+        for tier, sink in runtime.sinks.items():
+            yield ChildSpec(tier, sink.run, shutdown_timeout=10.0, kind="sink")
         yield ChildSpec(
             "writer", runtime.writer.run, mailbox=runtime.writer_mailbox, shutdown_timeout=10.0, kind="writer"
         )
+        yield ChildSpec("checkpoints", Checkpoints(runtime.journal).run, shutdown_timeout=0, kind="janitor")
+        retention = Retention(runtime, storage.raw_retention_minutes, storage.quota_mb)
         yield ChildSpec("retention", retention.run, shutdown_timeout=0, kind="janitor")
+        yield ChildSpec("archivist", runtime.archivist.run, shutdown_timeout=0, kind="janitor")
 
     def _services(self) -> Iterable[ChildSpec]:
         runtime = self.runtime
+        yield ChildSpec("probe", runtime.meters.probe.run, shutdown_timeout=0, kind="probe")
+        yield ChildSpec("keys", self.access.keyring.run, shutdown_timeout=0, kind="keys")
+        yield ChildSpec("audit", self.access.audit.run, shutdown_timeout=2.0, kind="audit")
         yield ChildSpec(BACKFILL, Backfill(runtime).run, shutdown_timeout=0, kind="backfill")
+        yield ChildSpec("completion", Completion(runtime).run, shutdown_timeout=0, kind="loader")
         if runtime.following is not None:
             follower = Follower(runtime, self.crews, runtime.following)
             yield ChildSpec(FOLLOWER, follower.run, shutdown_timeout=0, kind="follower")
@@ -159,8 +181,11 @@ class Daemon:
         http = self._settings.http
         try:
             # Its libraries take a second to import: meanwhile trades are already being received.
-            front = await trio.to_thread.run_sync(_front)
-            await front(context, self.queries, host=http.host, port=http.port, bound=self._bound)
+            front, scrape_of = await trio.to_thread.run_sync(_front)
+            scrape = scrape_of(self.runtime)
+            await front(
+                context, self.queries, http=http, access=self.access, bound=self._bound, scrape=scrape
+            )
         except Mistake as error:
             # Trying again would not help: the person who started the daemon has to choose another address.
             self._failure = error
@@ -176,10 +201,11 @@ def _connect(settings: Settings, *, playback: bool) -> Connect:
     return open_websocket if proxy is None or playback else partial(open_websocket, proxy=Proxy.of(proxy))
 
 
-def _front() -> Callable[..., Awaitable[None]]:
+def _front() -> "tuple[Callable[..., Awaitable[None]], Callable[[Runtime], Scrape]]":
     from actors.front.front import front  # noqa: PLC0415  # imported in a thread, see above
+    from actors.metrics.scrape import scrape_of  # noqa: PLC0415  # likewise
 
-    return front
+    return front, scrape_of
 
 
 @asynccontextmanager
@@ -201,4 +227,10 @@ async def open_daemon(
     async with open_runtime(settings, plan, directory, parts) as runtime:
         replayed = Reconnecting(quiet_after=None, lifetime=None)
         kept = reconnecting or (replayed if plan.playback else Reconnecting())
-        yield Daemon(settings, runtime, stop_within, listener, kept)
+        access = await trio.to_thread.run_sync(Access.open, directory, settings.access)
+        try:
+            yield Daemon(
+                settings, runtime, access, stop_within=stop_within, listener=listener, reconnecting=kept
+            )
+        finally:
+            access.close()

@@ -4,22 +4,24 @@ An actor may be killed at any await. Whatever it must not lose or do twice is ke
 an await in between.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from itertools import count
 
 import attrs
 import trio
 
-from actors.messages import Entry, GapRecord, TradeBatch
+from actors.live.inbox import Inbox
+from actors.messages import BarRecord, Entry, GapRecord, TradeBatch
 from actors.notice import Notice
+from wadm.bar import Bar
 from wadm.coverage import AnyGap, Gaps, KnownGap, SuspectedGap
 from wadm.crosscheck import EVERYTHING, VOLUME, Check, SecondSource, candle_figures
 from wadm.exchanges import registry
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.latency import Latency
-from wadm.market import MINUTE, Candle, IdKind, Instrument, Liquidation, Ticker, Trades
+from wadm.market import HOUR, MINUTE, Candle, IdKind, Instrument, Liquidation, Ticker, Trades
 from wadm.numbers import plain_scaled
 from wadm.series import ClosedBars
 from wadm.timeframes import DueWindows
@@ -38,10 +40,23 @@ _LIVES_IN_EPOCH = 1_000_000
 
 @attrs.frozen(eq=False)
 class Checkpoint:
-    """The open bars, packed, as they were when ``applied`` was so far: a rebuild begins here."""
+    """The open bars as they were when ``applied`` was so far: a rebuild begins with copies of them."""
 
     applied: Mapping[int, int]
-    bars: tuple[bytes, ...]
+    bars: tuple[Bar, ...]
+
+
+@attrs.frozen
+class TakenOver:
+    """The trades that a symbol's journal got from the hot tier at the start, as there was none of it here.
+
+    ``duplicate`` came twice. ``first`` and ``last`` (µs) are the exchange times between which they lie.
+    """
+
+    trades: int
+    duplicate: int
+    first: int
+    last: int
 
 
 @attrs.define(eq=False)
@@ -50,16 +65,22 @@ class SymbolMemory:
 
     ``source`` is the kind of trades that is folded; those of another kind are the same trades once more.
     ``applied`` is the number of the last batch folded, by incarnation of its sender, the one that moved last
-    behind all others. ``crooked`` are the starts of closed bars in which a trade came out of order.
-    ``uncommitted`` batches were folded, but may not be in the journal yet. ``records`` wait to be journalled.
+    behind all others. ``folded`` are the batches folded since the checkpoint, (incarnation, number), in that
+    order: in another one, a path could look inexact that is exact. ``crooked`` are the starts of closed bars
+    in which a trade came out of order.
+    ``uncommitted`` batches were folded, but may not be in the journal yet. ``records`` wait to be journalled;
+    ``unrecorded`` counts those that were given up, as too many waited.
     ``left`` are batches that were left to the journal because the mailbox was full: (incarnation, number) ->
     how many trades. ``poisoned`` are batches to be skipped, ``unwritten`` the dead letters of those the
     writer did not survive. ``covered_from`` (µs) is the earliest trade received or kept, ``open_from`` where
     the earliest bar starts that is not closed yet. ``counted`` says that the exchange's ids count up by one,
     so that a gap shows by itself. Where they do not, ``received_to`` (µs) is the newest trade received, and
-    ``broken`` why some may be missing behind it. ``candles`` and ``second`` check the bars; ``doubted`` are
-    minutes with gaps, of which the exchange is still to be asked for its candle. ``gap_noticed`` tells of a
-    gap to be filled.
+    ``broken`` why some may be missing behind it. Gaps are let go that ended ``gaps_keep`` (µs) ago: bars are
+    kept for an hour less, as an answer in the making may have some that were let go since. ``candles`` and
+    ``second`` check the bars; ``doubted`` are minutes with gaps, of which the exchange is still to be asked
+    for its candle. ``gap_noticed`` tells of a gap to be filled; ``gaps_noted`` counts what was noted of
+    gaps, by the state they came to. ``bar_listeners`` are told of every bar that is closed. ``taken_over``
+    is what this start of the daemon got from the hot tier.
     """
 
     instrument: Instrument
@@ -67,14 +88,18 @@ class SymbolMemory:
     source: IdKind
     applied: dict[int, int] = attrs.field(factory=dict)
     checkpoint: Checkpoint | None = None
+    folded: list[tuple[int, int]] = attrs.field(factory=list)
     uncommitted: deque[TradeBatch] = attrs.field(factory=deque)
     records: deque[Entry] = attrs.field(factory=deque)
+    unrecorded: int = 0
     left: dict[tuple[int, int], int] = attrs.field(factory=dict)
     crooked: set[int] = attrs.field(factory=set)
     poisoned: set[tuple[int, int]] = attrs.field(factory=set)
     unwritten: set[int] = attrs.field(factory=set)
     due: DueWindows = attrs.field(factory=DueWindows)
     gaps: Gaps = attrs.field(factory=Gaps)
+    gaps_keep: int = attrs.Factory(lambda self: self.closed.keep + HOUR, takes_self=True)
+    gaps_noted: Counter[str] = attrs.field(factory=Counter)
     counted: bool = attrs.Factory(lambda self: _counted(self.instrument), takes_self=True)
     received_to: int | None = None
     broken: str = ""
@@ -84,6 +109,7 @@ class SymbolMemory:
     second: SecondSource = attrs.field(factory=SecondSource)
     doubted: set[int] = attrs.field(factory=set)
     gap_noticed: Notice = attrs.field(factory=Notice)
+    taken_over: TakenOver | None = None
     latency: Latency = attrs.field(factory=Latency)
     market_time: int = 0
     covered_from: int | None = None
@@ -93,6 +119,7 @@ class SymbolMemory:
     open_from: int | None = None
     ticker: Ticker | None = None
     liquidations: deque[Liquidation] = attrs.field(factory=lambda: deque(maxlen=LIQUIDATIONS))
+    bar_listeners: list[Inbox[Bar]] = attrs.field(factory=list)
     ended: trio.Event = attrs.field(factory=trio.Event)
 
     def came_to(self, incarnation: int, number: int) -> None:
@@ -101,6 +128,18 @@ class SymbolMemory:
         self.applied[incarnation] = number
         if len(self.applied) > LIVES:
             del self.applied[next(iter(self.applied))]
+
+    def bound_records(self, most: int) -> None:
+        """Give up records beyond ``most``: of bars, which are in memory, before those of gaps; the oldest."""
+        excess = len(self.records) - most
+        if excess <= 0:
+            return
+        by_worth = sorted(self.records, key=lambda one: not isinstance(one, BarRecord))
+        gone = set(map(id, by_worth[:excess]))
+        left = [one for one in self.records if id(one) not in gone]
+        self.records.clear()
+        self.records.extend(left)
+        self.unrecorded += len(gone)
 
     # --- gaps ---
 
@@ -157,9 +196,18 @@ class SymbolMemory:
         lost = self.gaps.not_covered(first, last, reason)
         self._gaps_changed([GapRecord(one.gap, one.state, one.reason) for one in lost])
 
+    def let_gaps_go(self) -> None:
+        """Let the gaps go that ended before all that is kept, once the stores are there to ask for them."""
+        if not (self.closed.whole and self.closed.starts):
+            return
+        given_up = self.gaps.let_go(self.closed.starts[-1] - self.gaps_keep)
+        self.records.extend(GapRecord(one.gap, one.state, one.reason) for one in given_up)
+        self.gaps_noted.update(one.state for one in given_up)
+
     def _gaps_changed(self, records: list[GapRecord]) -> None:
         if records:
             self.records.extend(records)
+            self.gaps_noted.update(record.state for record in records)
             self.candles.again_where_unsettled()
             self.second.check.again_where_unsettled()
             for record in records:
@@ -185,6 +233,8 @@ class SymbolMemory:
         if gap.at < end:
             return start <= gap.at
         minute = gap.at - gap.at % MINUTE
+        if self.closed.starts and end < self.closed.starts[0]:
+            return False  # which trade is the one before it, only the stores know
         if self.closed.starts_between(end, minute):
             return False
         bar = self.closed.get(minute)

@@ -1,10 +1,13 @@
 """What actors say to one another. Once sent, never changed."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
 
 import attrs
 import trio
 
+from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile
 from wadm.bar import Bar
@@ -94,6 +97,9 @@ class OrderFlowRecord:
     revision: int
     partial: bool
     order_flow: OrderFlow
+    #: taker orders of the window at or above its threshold, and absorptions; None: stored before these were
+    large_trades: int | None = None
+    absorption_events: int | None = None
 
 
 @attrs.frozen
@@ -108,8 +114,65 @@ class GapRecord:
     reason: str = ""
 
 
+@attrs.frozen
+class LevelMark:
+    """A price level: ``kind`` is poc, vah, val, support or resistance, ``strength`` 0 to 100.
+
+    ``price`` is its row's lower edge; ``volume`` was traded in that row. ``last_touch`` in µs.
+    """
+
+    kind: LiquidityType
+    price: Decimal
+    strength: Decimal
+    volume: Decimal
+    touches: int
+    last_touch: int | None
+
+
+@attrs.frozen
+class LevelsRecord:
+    """The liquidity levels of ``[start, end)`` (µs) as they stood at its end."""
+
+    exchange: str
+    symbol: str
+    start: int
+    end: int
+    revision: int
+    levels: tuple[LevelMark, ...]
+
+
+@attrs.frozen(eq=False)
+class BookRecord:
+    """The top of an order book in step, at most one a second.
+
+    ``at`` is the exchange time (µs) of its last update, ``sequence`` that update's number. Levels are
+    (price, quantity), whole numbers at the given decimals, best first, at most 50 a side.
+    """
+
+    exchange: str
+    symbol: str
+    at: int
+    sequence: int
+    price_decimals: int
+    quantity_decimals: int
+    bids: Sequence[tuple[int, int]]
+    asks: Sequence[tuple[int, int]]
+
+
 #: What the storage writer takes.
-Entry = TradeBatch | BarRecord | ProfileRecord | OrderFlowRecord | GapRecord
+Entry = TradeBatch | BookRecord | BarRecord | ProfileRecord | OrderFlowRecord | LevelsRecord | GapRecord
+
+
+class Kind(StrEnum):
+    """The kinds of entries, for who wants only some of them."""
+
+    TRADES = "trades"
+    BOOK = "book"
+    BAR = "bar"
+    PROFILE = "profile"
+    ORDER_FLOW = "order_flow"
+    LEVELS = "levels"
+    GAP = "gap"
 
 
 def key_of(entry: Entry) -> str:

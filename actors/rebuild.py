@@ -6,6 +6,7 @@ then still waits in the mailbox is recognised by its batch number.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -13,8 +14,11 @@ import trio
 from actors.burial import condemn
 from actors.memory import Checkpoint, SymbolMemory, epoch_of
 from actors.messages import TradeBatch
+from actors.storage.errors import StorageError
 from actors.storage.reader import DataReader
-from wadm.bar import Bar, decode
+from wadm.bar import Bar
+from wadm.coverage import KnownGap
+from wadm.exchanges.base import Gap
 from wadm.market import MINUTE, Instrument
 from wadm.series import BarSeries
 
@@ -23,6 +27,13 @@ log = structlog.get_logger("rebuild")
 #: After a start of the daemon, so much (µs) before the last closed bar's end is counted again from raw
 #: trades: a late trade may have been journalled when the revised bar was not.
 RECOUNT = 3 * MINUTE
+
+#: Windows that ended within so much (µs) before that are recorded again: a process that is killed may have
+#: journalled their bars and not yet them. What was recorded already is left out by the journal.
+RERECORD = 10 * MINUTE
+
+#: Where all bars are in the cold tier, so long (s) is waited to hear how far they reach: a server may hang.
+PATIENCE = 2.0
 
 _FOREVER = 1 << 62
 
@@ -47,13 +58,15 @@ async def rebuild(memory: SymbolMemory, series: BarSeries, reader: DataReader, *
     journalled = {(batch.incarnation, batch.number) for batch in batches}
     batches += [one for one in memory.uncommitted if (one.incarnation, one.number) not in journalled]
 
-    def is_ours(batch: TradeBatch) -> bool:
-        if fresh:
-            return epoch_of(batch.incarnation) != epoch
-        number = applied.get(batch.incarnation, 0)
-        return begun.applied.get(batch.incarnation, 0) < batch.number <= number
+    place = {name: at for at, name in enumerate(memory.folded)}
 
-    ours = [batch for batch in batches if is_ours(batch)]
+    def is_ours(batch: TradeBatch) -> bool:
+        earlier = not begun.applied and epoch_of(batch.incarnation) != epoch
+        return earlier or (batch.incarnation, batch.number) in place
+
+    # In the order in which they were folded, whatever was committed while the journal was read: in another
+    # one a path could look inexact, and its bar would be closed a second time. Earlier starts' come first.
+    ours = sorted(filter(is_ours, batches), key=lambda one: place.get((one.incarnation, one.number), -1))
     scratch = _refold(memory, begun.bars, ours, series.grace)
     for start, bar in scratch.open.items():
         if start >= since:
@@ -80,11 +93,11 @@ def _journalled(
 
 
 def _refold(
-    memory: SymbolMemory, bars: Sequence[bytes], batches: Sequence[TradeBatch], grace: int
+    memory: SymbolMemory, bars: Sequence[Bar], batches: Sequence[TradeBatch], grace: int
 ) -> BarSeries:
-    """Fold batches onto packed bars. One that cannot be folded is poison: the fold begins again."""
+    """Fold batches onto copies of bars. One that cannot be folded is poison: the fold begins again."""
     while True:
-        opened = (decode(packed) for packed in bars)
+        opened = (bar.copy() for bar in bars)
         scratch = BarSeries(grace=grace, open={bar.start: bar for bar in opened})
         for batch in batches:
             if (batch.incarnation, batch.number) in memory.poisoned:
@@ -104,15 +117,66 @@ def _refold(
 
 async def _load_closed(memory: SymbolMemory, reader: DataReader) -> None:
     name, closed = memory.instrument, memory.closed
-    extent = await trio.to_thread.run_sync(reader.extent, name.exchange, name.symbol)
-    if extent is None:
+    try:
+        found = await trio.to_thread.run_sync(_newest, reader.recent, name, closed.keep)
+        closed.whole = True
+    except StorageError as error:
+        log.warning("store_not_read", symbol=name.key, reason=str(error), instead="the journal alone")
+        found = await trio.to_thread.run_sync(_newest, reader.alone, name, closed.keep)
+        closed.whole = False
+    if not found:
+        memory.market_time = max(memory.market_time, await _archived_until(reader, name))
         return
-    start, end = max(extent[0], extent[1] - closed.keep), extent[1]
-    for bar in await trio.to_thread.run_sync(reader.bars, name.exchange, name.symbol, start, end):
+    for bar in found:
         closed.put(bar)
         memory.covered_from = bar.start if memory.covered_from is None else memory.covered_from
     memory.market_time = max(memory.market_time, closed.last_end())
-    memory.due.noted(closed.last_end() - MINUTE)
+    for start in closed.starts_between(closed.last_end() - RERECORD, closed.last_end()):
+        memory.due.noted(start)
+
+
+async def _archived_until(reader: DataReader, name: Instrument) -> int:
+    """Return where the bars end that only the cold tier has, 0 where there are none or it does not say."""
+    with trio.move_on_after(PATIENCE), suppress(StorageError):
+        extent = await trio.to_thread.run_sync(
+            reader.extent, name.exchange, name.symbol, abandon_on_cancel=True
+        )
+        return 0 if extent is None else extent[1]
+    return 0
+
+
+def _newest(reader: DataReader, name: Instrument, keep: int) -> list[Bar]:
+    """Return the newest closed bars of a symbol: so much (µs) of them."""
+    extent = reader.extent(name.exchange, name.symbol)
+    if extent is None:
+        return []
+    return reader.bars(name.exchange, name.symbol, max(extent[0], extent[1] - keep), extent[1])
+
+
+async def complete(memory: SymbolMemory, reader: DataReader) -> list[Gap]:
+    """Load what was out of reach when the symbol's memory was made: older bars, and older gaps.
+
+    Returns the gaps among them that may still be filled. Raises StorageError while it is out of reach still.
+    """
+    name, closed = memory.instrument, memory.closed
+    bars = await trio.to_thread.run_sync(_newest, reader.recent, name, closed.keep)
+    records = await trio.to_thread.run_sync(reader.gaps, name.exchange, name.symbol, 0, _FOREVER)
+    # What came since is in memory, and newer there. No await from here on.
+    first = closed.starts[0] if closed.starts else _FOREVER
+    for bar in bars:
+        if bar.start < first:
+            closed.put(bar)
+            memory.covered_from = min(memory.covered_from or bar.start, bar.start)
+    older = [
+        KnownGap(record.gap, record.state, record.reason)
+        for record in records
+        if record.gap.at < first and record.gap.id_kind in (memory.source, None)
+    ]
+    known = {(one.gap.id_kind, one.gap.first) for one in memory.gaps.known}
+    older = [one for one in older if (one.gap.id_kind, one.gap.first) not in known]
+    memory.gaps.known += older
+    closed.whole = True
+    return [one.gap for one in older if one.state == "open" and isinstance(one.gap, Gap)]
 
 
 def _follow(memory: SymbolMemory, batch: TradeBatch) -> None:

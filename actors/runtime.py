@@ -1,12 +1,14 @@
 """What the actors of one daemon share: memories, mailboxes, stores and counters."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import structlog
 import trio
 
 from actors.books.memory import BookMemory
@@ -15,30 +17,41 @@ from actors.connections.connects import Connects
 from actors.connections.memory import ConnectionMemory
 from actors.following.listing_memory import ListingMemory
 from actors.gaps.standing import stand
-from actors.memory import Numbering, SymbolMemory
+from actors.memory import Numbering, SymbolMemory, TakenOver
 from actors.messages import Reached, TradeBatch, key_of
+from actors.metrics.meters import Meters
 from actors.notice import Notice
 from actors.outbox import Outbox
 from actors.plan import Plan, PlannedConnection
 from actors.rest import Rest, open_rest
-from actors.storage.engines import embedded_url
+from actors.storage.cold.archivist import Archivist
+from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
 from actors.storage.lock import DirectoryLock
 from actors.storage.marks import Marks
+from actors.storage.opening import open_archive, open_targets
+from actors.storage.reach import Reach
 from actors.storage.reader import DataReader
 from actors.storage.sink import Sink
-from actors.storage.sql import SqlStore
+from actors.storage.store import Store, Target
+from actors.storage.upkeep import Upkeep
 from actors.storage.writer import Writer
 from supervision import Mailbox, Overflow, Supervisor
 from wadm.exchanges import registry
 from wadm.exchanges.contiguity import Positions
 from wadm.ledger import Ledger
+from wadm.lifetimes import Lifetimes
 from wadm.market import HOUR, IdKind, Instrument
 from wadm.series import ClosedBars
 from wadm.settings import Settings
 
 if TYPE_CHECKING:
     from actors.following.following import Following
+
+log = structlog.get_logger("runtime")
+
+#: The name of the store that is a file in the data directory.
+EMBEDDED = "sqlite"
 
 #: Messages that may wait. A batch is what one read of a socket brought: at most some 300 trades.
 AGGREGATOR_CAPACITY = 256
@@ -63,18 +76,24 @@ class Runtime:
     plan: Plan
     epoch: int
     journal: Journal
-    store: SqlStore
+    store: Store
     rest: Rest
     reader: DataReader
     marks: Marks
     writer: Writer
-    warm: Sink
+    #: by tier: ``warm``, and ``hot`` where one is configured
+    sinks: dict[str, Sink]
+    #: moves old days from the warm store into the archive; ``progress`` says how far it is
+    archivist: Archivist
     writer_mailbox: Mailbox
     numbering: Numbering
     ledger: Ledger
-    #: how much history (µs) is kept in memory
+    #: how much history (µs) is kept in memory, and of gaps: of those too that lie among raw trades kept
     keep: int
+    gaps_keep: int
     mailbox: type[Mailbox] = Mailbox
+    #: what the janitor found
+    upkeep: Upkeep = attrs.field(factory=Upkeep)
     #: exchange -> symbol -> instrument; codecs read it as it is at the moment
     instruments: dict[str, dict[str, Instrument]] = attrs.field(factory=dict, init=False)
     symbols: dict[str, SymbolMemory] = attrs.field(factory=dict, init=False)
@@ -89,6 +108,9 @@ class Runtime:
     clocks: dict[str, ClockMemory] = attrs.field(factory=dict, init=False)
     listings: dict[str, ListingMemory] = attrs.field(factory=dict, init=False)
     gap_noticed: Notice = attrs.field(factory=Notice)
+    meters: Meters = attrs.field(factory=Meters)
+    #: what the hot tier gave at the start, of symbols that nobody follows yet
+    taken_over: dict[str, TakenOver] = attrs.field(factory=dict)
     started_at: float = attrs.field(factory=time.monotonic)
     root: Supervisor | None = None
     #: what is followed, and what shall be; None in playback, which follows what it holds
@@ -96,9 +118,19 @@ class Runtime:
     url: str | None = None
 
     @property
+    def warm(self) -> Sink:
+        """The sink of the store that answers."""
+        return self.sinks["warm"]
+
+    @property
     def directory(self) -> Path:
         """The data directory."""
         return self.journal.path.parent
+
+    def note_places(self) -> None:
+        """Have the journal remember how far each tier has come."""
+        with suppress(StorageError):
+            self.journal.note_places({sink.name: sink.stored for sink in self.sinks.values()})
 
     # --- what is followed ---
 
@@ -125,7 +157,7 @@ class Runtime:
 
         It reads the disk and changes nothing: nobody knows of the symbol before ``adopt``.
         """
-        memory = SymbolMemory(instrument, ClosedBars(self.keep), source)
+        memory = SymbolMemory(instrument, ClosedBars(self.keep), source, gaps_keep=self.gaps_keep)
         positions = registry.find(instrument.exchange).positions()
         stand(memory, positions, self.reader)
         return memory, positions
@@ -135,6 +167,9 @@ class Runtime:
         instrument, patience = memory.instrument, self.writer_mailbox.deadline
         key, playback = instrument.key, self.plan.playback
         memory.gap_noticed = self.gap_noticed
+        memory.taken_over = taken = self.taken_over.pop(key, None)
+        if taken is not None:
+            self.ledger.account(key).take_over(taken.trades, taken.duplicate)
         self.symbols[key] = memory
         self.positions_of(instrument.exchange).take(positions)
         self.books[key] = BookMemory(instrument)
@@ -175,23 +210,26 @@ class Runtime:
 
     # --- what there is of it ---
 
-    def in_flight(self, of: str | None = None) -> int:
-        """Return how many trades are between codec and bar, counted where they wait; all, or of one symbol.
+    def in_flight(self) -> int:
+        """Return how many trades are between codec and bar, counted where they wait."""
+        return self.waiting().total()
+
+    def waiting(self) -> Counter[str]:
+        """Return how many trades of each symbol are between codec and bar.
 
         A batch on its way from one place to the next may be found in both, and one that was folded is still
         in hand for a moment: each counts once, until it is folded.
         """
-        waiting: dict[tuple[str, int, int], int] = {}
+        batches: dict[tuple[str, int, int], int] = {}
         for batch in self._batches():
-            waiting[batch.trades.key, batch.incarnation, batch.number] = len(batch.trades)
+            batches[batch.trades.key, batch.incarnation, batch.number] = len(batch.trades)
         for key, memory in self.symbols.items():
-            waiting |= {(key, *name): count for name, count in memory.left.items()}
-        return sum(
-            count
-            for (key, incarnation, number), count in waiting.items()
-            if (of is None or key == of)
-            and (key not in self.symbols or number > self.symbols[key].applied.get(incarnation, 0))
-        )
+            batches |= {(key, *name): count for name, count in memory.left.items()}
+        waiting: Counter[str] = Counter()
+        for (key, incarnation, number), count in batches.items():
+            if key not in self.symbols or number > self.symbols[key].applied.get(incarnation, 0):
+                waiting[key] += count
+        return waiting
 
     def _batches(self) -> Iterator[TradeBatch]:
         for mailbox in self.aggregators.values():
@@ -221,9 +259,10 @@ class Runtime:
         await self.settle()
 
     async def settle(self) -> None:
-        """Return once all that was handed to the writer is committed, and in the warm store."""
+        """Return once all that was handed to the writer is committed, and in every tier."""
         await self.marks.wait_for(lambda _: not self.writer_mailbox.pending())
-        await self.warm.wait_caught_up()
+        for sink in self.sinks.values():
+            await sink.wait_caught_up()
 
 
 @attrs.frozen
@@ -244,16 +283,68 @@ async def open_runtime(
         await trio.to_thread.run_sync(opened.enter_context, DirectoryLock(directory))
         journal = await trio.to_thread.run_sync(parts.journal, directory)
         opened.callback(journal.close)
-        store = SqlStore(embedded_url(directory), journal.identity())
-        opened.callback(store.close)
-        await trio.to_thread.run_sync(store.initialise)
+        store, others = open_targets(settings.storage, directory, journal.identity())
+        for target in (store, *others.values()):
+            opened.callback(target.close)
+        reach = await trio.to_thread.run_sync(_reach, store)
+        taken = await _take_over(settings, plan, journal)
         async with open_rest(plan.rest, playback=plan.playback, proxy=settings.network.proxy) as rest:
-            yield _made(settings, plan, journal, store, rest, mailbox=parts.mailbox)
+            runtime = _made(
+                settings,
+                plan,
+                journal,
+                store,
+                others,
+                taken=taken,
+                reach=reach,
+                rest=rest,
+                mailbox=parts.mailbox,
+            )
+            opened.callback(runtime.note_places)
+            yield runtime
+
+
+async def _take_over(settings: Settings, plan: Plan, journal: Journal) -> Mapping[str, TakenOver]:
+    """Take over from the hot tier what the journal knows nothing of, before anybody asks where it ends."""
+    if settings.storage.redis_url is None or plan.playback:
+        return {}
+    from actors.storage.redis.warm_restart import take_over  # noqa: PLC0415  # only where its driver is used
+
+    return await take_over(settings, plan, journal)
+
+
+def _reach(store: Store) -> Reach:
+    """Return whether the store can be reached; the daemon starts without it, and its sink tries again.
+
+    Raises StorageError for a file: it does not mend by itself.
+    """
+    reach = Reach()
+    try:
+        store.initialise()
+    except StorageError as error:
+        if store.name == EMBEDDED:
+            raise
+        log.warning("store_not_reached", store=store.address, reason=str(error))
+        reach.failed(str(error))
+    else:
+        reach.works()
+    return reach
 
 
 def _made(
-    settings: Settings, plan: Plan, journal: Journal, store: SqlStore, rest: Rest, *, mailbox: type[Mailbox]
+    settings: Settings,
+    plan: Plan,
+    journal: Journal,
+    store: Store,
+    others: Mapping[str, Target],
+    *,
+    taken: Mapping[str, TakenOver],
+    reach: Reach,
+    rest: Rest,
+    mailbox: type[Mailbox],
 ) -> Runtime:
+    archive, keep = open_archive(settings.storage, journal.path.parent), settings.memory.hours * HOUR + HOUR
+    lifetimes = Lifetimes.of(settings.storage)
     epoch = journal.next_epoch()
     marks = Marks(journal.last_seq())
     writer_mailbox = mailbox("writer", WRITER_CAPACITY, deadline=None if plan.playback else PATIENCE)
@@ -263,15 +354,22 @@ def _made(
         journal=journal,
         store=store,
         rest=rest,
-        reader=DataReader(journal, store),
+        reader=DataReader(journal, store, archive, reach),
         marks=marks,
         writer=Writer(journal, marks, settings.storage.commit_interval_ms / 1_000),
-        warm=Sink(journal, store, marks),
+        sinks={
+            "warm": Sink(journal, store, marks, history=True, reach=reach),
+            **{tier: Sink(journal, target, marks) for tier, target in others.items()},
+        },
+        # Memory is built anew from bars in the store, and from raw trades after them.
+        archivist=Archivist(store, archive, max(lifetimes.bars, lifetimes.raw, keep)),
         writer_mailbox=writer_mailbox,
         numbering=Numbering(epoch),
         ledger=Ledger(),
-        keep=settings.memory.hours * HOUR + HOUR,
+        keep=keep,
+        gaps_keep=max(keep, lifetimes.raw) + HOUR,
         mailbox=mailbox,
+        taken_over=dict(taken),
     )
     for connection in plan.connections:
         runtime.connect(connection)

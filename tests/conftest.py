@@ -9,3 +9,11 @@ settings.register_profile(
     "thorough", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+#: The fixtures that start real servers, each in a module of its own. A server starts with its first test.
+pytest_plugins = (
+    "server_postgres",
+    "server_mongod",
+    "server_redis",
+    "server_s3",
+)

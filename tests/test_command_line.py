@@ -64,9 +64,13 @@ def config(tmp_path: Path) -> Callable[[str], Path]:
 CONFIGS = [
     (
         "htp: {port: 1}",
-        "htp is not a setting; expected one of http, storage, memory, log, network, exchanges",
+        "htp is not a setting; expected one of http, access, storage, memory, log, network, exchanges",
     ),
-    ("http: {prt: 1}", "http.prt is not a setting; expected one of host, port (did you mean port?)"),
+    (
+        "http: {prt: 1}",
+        "http.prt is not a setting; expected one of host, port, allowed_hosts, tls_certificate, tls_key"
+        " (did you mean port?)",
+    ),
     ("http: {port: 70000}", "http.port is 70000; expected a port from 0 to 65535"),
     ("8920: {}", "8920 is not a setting"),
     (

@@ -121,7 +121,7 @@ BALANCED, UNBALANCED = {"balanced": True}, {"balanced": False}
 
 def outcome(numbers: dict[str, Any] | None = None, **change: Any) -> dict[str, Any]:
     symbols = {} if numbers is None else {"binance:BTCUSDT": numbers}
-    return {"symbols": symbols, "ledger": BALANCED, "gaps": [], **change}
+    return {"symbols": symbols, "ledger": BALANCED, "gaps": [], "recorded": {}, **change}
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,16 @@ def test_whatever_differs_is_no_match(
     assert list(told["differing"]) == (["binance:BTCUSDT"] if differing else [])
     assert told["symbols"] == memory["symbols"]
     assert (told["seed"], told["seconds"]) == (7, 1.3)
+
+
+@pytest.mark.parametrize("disk", [{"1m": "b"}, None])
+def test_stored_windows_that_differ_are_no_match(disk: dict[str, str] | None) -> None:
+    clean = outcome(NUMBERS, recorded={"binance:BTCUSDT": {"1m": "a"}})
+    toll = Toll(result=outcome(NUMBERS), on_disk={"binance:BTCUSDT": NUMBERS})
+    toll.recorded = {} if disk is None else {"binance:BTCUSDT": disk}
+    told = report(Drill([], "binance", 7), toll, clean, 1.26)
+    assert (told["match"], told["differing"]) == (False, {})
+    assert told["differing_records"] == {"binance:BTCUSDT": {"clean": {"1m": "a"}, "disk": disk}}
 
 
 @pytest.mark.parametrize(("match", "status"), [(True, 0), (False, 1)])

@@ -1,6 +1,7 @@
 """Coverage: which part of what was asked an answer rests on, and what is missing from it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -8,6 +9,11 @@ from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.instants import iso
 from wadm.market import IdKind
+
+#: Why a gap stays that was still open when it was let go: no trade is folded into a bar that is not kept.
+TOO_OLD = "the bars kept in memory begin after it"
+
+_COUNTED = ("open", "unfillable", "suspected", "ids_missing")
 
 
 @attrs.frozen
@@ -70,9 +76,14 @@ class KnownGap:
 
 @attrs.define
 class Gaps:
-    """The gaps of one symbol's stream of trades, until all that was missing has come."""
+    """The gaps of one symbol's stream of trades, until all that was missing has come.
+
+    Those that ended before ``since`` (µs) were let go: only the stores have them, and ``gone`` counts them.
+    """
 
     known: list[KnownGap] = attrs.field(factory=list)
+    since: int = 0
+    gone: Counter[str] = attrs.field(factory=Counter)
 
     @property
     def open(self) -> list[Gap]:
@@ -116,6 +127,22 @@ class Gaps:
         self.known += lost
         return lost
 
+    def let_go(self, before: int) -> list[KnownGap]:
+        """Forget the gaps that ended before a time (µs); return those given up with that: they were open."""
+        old = [one for one in self.known if one.gap.at < before]
+        self.since = max(self.since, before)
+        if not old:
+            return []
+        given_up = [_given_up(one) for one in old if one.state == "open"]
+        self.known = [one for one in self.known if one.gap.at >= before]
+        self.gone += _counted([*(one for one in old if one.state != "open"), *given_up])
+        return given_up
+
+    def totals(self) -> dict[str, int]:
+        """Return how many gaps there are, those let go included: by state, those suspected, and their ids."""
+        counted = self.gone + _counted(self.known)
+        return {name: counted[name] for name in _COUNTED}
+
     def _cut(self, id_kind: IdKind | None, span: Missing) -> list[KnownGap]:
         """Take a range out of every gap of a kind; return what was in it."""
         cut: list[KnownGap] = []
@@ -135,8 +162,37 @@ class Gaps:
         return cut
 
 
+def _given_up(one: KnownGap) -> KnownGap:
+    reason = f"{one.reason}; {TOO_OLD}" if one.reason else TOO_OLD
+    return attrs.evolve(one, state="unfillable", reason=reason)
+
+
+def _counted(gaps: Iterable[KnownGap]) -> Counter[str]:
+    counted = Counter[str]()
+    for one in gaps:
+        if isinstance(one.gap, SuspectedGap):
+            counted["suspected"] += 1
+        else:
+            counted[one.state] += 1
+            counted["ids_missing"] += one.gap.missing
+    return counted
+
+
 def _part(one: KnownGap, first: int, last: int) -> KnownGap:
     return attrs.evolve(one, gap=attrs.evolve(one.gap, first=first, last=last))
+
+
+@attrs.frozen
+class Unreadable:
+    """A span (µs) of what is stored that could not be read, and why: where that says so, it was lost."""
+
+    start: int
+    end: int
+    reason: str
+
+    def answer(self) -> dict[str, object]:
+        """Return the span as it stands in answers."""
+        return {"start": iso(self.start), "end": iso(self.end), "reason": self.reason}
 
 
 @attrs.frozen
@@ -147,7 +203,8 @@ class Coverage:
     ``final`` says that the window has ended and its bars are closed; ``provable`` says that the exchange's
     ids count up by one, so that a gap would have been seen. ``epoch`` counts the daemon's starts on its data,
     None where none runs. ``earlier`` says, of an answer that rests on more than its window, from when on, and
-    since when within that trades are known (None: not at all); gaps are told of all of it.
+    since when within that trades are known (None: not at all); gaps are told of all of it. An answer is not
+    final while some of what it rests on is ``unreadable``.
     """
 
     covered: tuple[int, int] | None
@@ -158,19 +215,21 @@ class Coverage:
     epoch: int | None
     warming: bool
     earlier: tuple[int, int | None] | None = None
+    unreadable: Sequence[Unreadable] = ()
 
     def answer(self) -> dict[str, object]:
         """Return the coverage as it stands in every answer."""
         return {
             "start": iso(self.covered[0]) if self.covered else None,
             "end": iso(self.covered[1]) if self.covered else None,
-            "state": "final" if self.final else "provisional",
+            "state": "final" if self.final and not self.unreadable else "provisional",
             "completeness": "provable" if self.provable else "not provable",
             "gaps": [gap.answer() for gap in self.gaps],
             "sources": list(self.sources),
             "epoch": self.epoch,
             "warming": self.warming,
             **({} if self.earlier is None else {"earlier": _earlier(*self.earlier)}),
+            **({"unreadable": [one.answer() for one in self.unreadable]} if self.unreadable else {}),
         }
 
 

@@ -1,6 +1,7 @@
 """How long things took, kept in a few hundred counters however many there were."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import attrs
 
@@ -33,6 +34,19 @@ class Latency:
             if seen >= share * self.total:
                 return _upper_edge(bucket)
         return None
+
+    def at_most(self, bounds: Iterable[int]) -> list[int]:
+        """Return how many events took no longer than each of ``bounds`` (µs), with the buckets' error."""
+        counts = [(_upper_edge(bucket), count) for bucket, count in self.counts.items()]
+        return [sum(count for edge, count in counts if edge <= bound) for bound in bounds]
+
+    def sum(self) -> int:
+        """Return how long all events took together (µs), with the buckets' error."""
+        return sum(_upper_edge(bucket) * count for bucket, count in self.counts.items())
+
+    def copy(self) -> "Latency":
+        """Return the histogram as it is now."""
+        return Latency(Counter(self.counts), self.total)
 
     def percentiles(self) -> dict[str, int | None]:
         """Return p50, p95 and p99 in µs."""

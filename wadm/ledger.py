@@ -7,13 +7,24 @@ import attrs
 
 @attrs.define
 class Account:
-    """The trades of one symbol on one exchange, counted as records (an aggregate trade is one record)."""
+    """The trades of one symbol on one exchange, counted as records (an aggregate trade is one record).
+
+    ``hot`` are those among the received that came from the hot tier, at a start without any of them.
+    """
 
     received: int = 0
+    hot: int = 0
     applied: int = 0
     duplicate: int = 0
     rejected: Counter[str] = attrs.field(factory=Counter)
     shed: Counter[str] = attrs.field(factory=Counter)
+
+    def take_over(self, trades: int, duplicate: int) -> None:
+        """Count trades from the hot tier, some of which came twice: bars are made of the others."""
+        self.received += trades
+        self.hot += trades
+        self.duplicate += duplicate
+        self.applied += trades - duplicate
 
     def settled(self) -> int:
         """Return how many records have met their end."""
@@ -22,6 +33,7 @@ class Account:
     def add(self, other: "Account") -> None:
         """Add another account's counts to this one."""
         self.received += other.received
+        self.hot += other.hot
         self.applied += other.applied
         self.duplicate += other.duplicate
         self.rejected += other.rejected
@@ -55,6 +67,7 @@ class Ledger:
         total = self.total()
         return {
             "received": total.received,
+            "hot": total.hot,
             "applied": total.applied,
             "duplicate": total.duplicate,
             "rejected": dict(sorted(total.rejected.items())),

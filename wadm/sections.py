@@ -123,10 +123,37 @@ def _without_password(url: str) -> str:
 
 @attrs.frozen
 class HttpSettings:
-    """Where HTTP and MCP are served."""
+    """Where HTTP and MCP are served, under which names, and with which certificate (two PEM files)."""
 
     host: str = "127.0.0.1"
     port: int = attrs.field(default=8920, validator=_within(0, 65535, "a port"))
+    allowed_hosts: tuple[str, ...] = ()
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for key, other in (("tls_key", "tls_certificate"), ("tls_certificate", "tls_key")):
+            if getattr(self, key) is None and getattr(self, other) is not None:
+                raise WrongValue(None, f"a file, as {other} is given", key)
+
+
+def _secret(_instance: Any, attribute: Any, value: str | None) -> None:
+    if value is not None and (len(value) < 16 or not value.isascii() or not value.isprintable()):
+        raise WrongValue("…", "at least 16 ASCII characters", attribute.name)
+
+
+@attrs.frozen
+class AccessSettings:
+    """Who may ask, and how often: requests a minute of one address, and of one key.
+
+    ``api_key`` is a key that does everything; all others are made by ``wadm keys``, and renewed after
+    ``key_days``.
+    """
+
+    api_key: str | None = attrs.field(default=None, repr=False, validator=_secret)
+    key_days: int = attrs.field(default=30, validator=_within(1, 365, "days"))
+    requests_per_minute: int = attrs.field(default=6_000, validator=_within(1, 10_000_000, "requests"))
+    key_requests_per_minute: int = attrs.field(default=6_000, validator=_within(1, 10_000_000, "requests"))
 
 
 @attrs.frozen
@@ -166,11 +193,25 @@ class NetworkSettings:
 
 @attrs.frozen
 class StorageSettings:
-    """Where data is kept, how often the journal commits, and how long raw trades stay in it."""
+    """Where data is kept, for how long, and how often the journal commits.
+
+    The warm store is MongoDB where ``mongodb_url`` is given, else the database of ``db_url``, else a file in
+    ``data_dir``. ``redis_url`` adds the hot tier. The cold tier is the folder or bucket of ``cold_url``, else
+    a folder in ``data_dir``. Lifetimes count from when something was stored. ``quota_mb`` is what the journal
+    may take on its disk; beyond it, what lags behind loses entries, visibly.
+    """
 
     data_dir: str = "data"
     commit_interval_ms: int = attrs.field(default=50, validator=_within(1, 10_000, "milliseconds"))
     raw_retention_minutes: int = attrs.field(default=60, validator=_within(10, 10_080, "minutes"))
+    bars_days: int = attrs.field(default=7, validator=_within(1, 3_650, "days"))
+    indicators_days: int = attrs.field(default=30, validator=_within(1, 3_650, "days"))
+    quota_mb: int = attrs.field(default=20_480, validator=_within(64, 10_000_000, "megabytes"))
+    mongodb_url: str | None = attrs.field(default=None, repr=False)
+    mongodb_time_series: bool = False
+    db_url: str | None = attrs.field(default=None, repr=False)
+    redis_url: str | None = attrs.field(default=None, repr=False)
+    cold_url: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from wadm import bar as bars
 from wadm.bar import Bar
 from wadm.market import DAY, HOUR, MINUTE, SECOND, Trades
 from wadm.stretches import Stretches
+from wadm.tallies import Tallies
 
 #: Stretches within an hour begin and end on multiples of this, so that they are asked for again.
 BLOCK = 5 * MINUTE
@@ -19,7 +20,8 @@ class ClosedBars:
     """Closed one-minute bars, packed, by start. Outlives its aggregator's crash, and is bounded by ``keep``.
 
     Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked
-    for last, so that a window asked for again costs one, and one that has grown a few.
+    for last, so that a window asked for again costs one, and one that has grown a few. Not ``whole``, bars
+    older than the oldest one here may exist elsewhere, out of reach.
     """
 
     keep: int = DAY + HOUR
@@ -27,12 +29,15 @@ class ClosedBars:
     packed: dict[int, bytes] = attrs.field(factory=dict)
     hours: dict[int, bytes] = attrs.field(factory=dict)
     stretches: Stretches = attrs.field(factory=Stretches)
+    tallies: Tallies = attrs.field(factory=Tallies)
+    whole: bool = True
 
     def put(self, bar: Bar) -> None:
         """Keep a bar, in place of an earlier revision of it, and let the oldest go."""
         if bar.start not in self.packed:
             insort(self.starts, bar.start)
         self.packed[bar.start] = bars.encode(bar)
+        self.tallies.put(bar)
         self._changed(bar.start)
         self._forget(before=self.starts[-1] - self.keep)
 
@@ -46,6 +51,24 @@ class ClosedBars:
     def _changed(self, start: int) -> None:
         self.hours.pop(start - start % HOUR, None)
         self.stretches.drop(start)
+
+    def pieces(self, start: int, end: int) -> list[bytes]:
+        """Return packed bars that merge to ``[start, end)`` (whole hours), ascending: hours where known."""
+        found: list[bytes] = []
+        for hour in range(start, end, HOUR):
+            if hour in self.hours:
+                found.append(self.hours[hour])
+            else:
+                found += self.minutes(hour, hour + HOUR)
+        return found
+
+    def keep_hour(self, merged: Bar) -> None:
+        """Remember the merge of all closed bars of an hour, which somebody has made."""
+        self.hours[merged.start] = bars.encode(merged)
+
+    def minutes(self, start: int, end: int) -> list[bytes]:
+        """Return the bars that start in ``[start, end)``, packed, ascending."""
+        return [self.packed[at] for at in self.starts_between(start, end)]
 
     def get(self, start: int) -> Bar | None:
         """Return the bar that starts at ``start``."""
@@ -68,7 +91,7 @@ class ClosedBars:
             return
         start = max(start, self.starts[0] - self.starts[0] % HOUR)
         end = min(end, self.last_end())
-        first, last = -(-start // HOUR) * HOUR, end - end % HOUR
+        first, last = _hours_within(start, end)
         if first > last:  # both ends within one hour
             yield from self._within_hour(start, end)
             return
@@ -76,6 +99,12 @@ class ClosedBars:
         if first < last:
             yield self._stretch(first, last)
         yield from self._within_hour(last, end)
+
+    def whole_hours(self, start: int, end: int) -> tuple[int, int]:
+        """Return the whole hours of ``[start, end)`` that there are bars of: their start and end."""
+        if not self.starts:
+            return start, start
+        return _hours_within(max(start, self.starts[0] - self.starts[0] % HOUR), min(end, self.last_end()))
 
     def _within_hour(self, start: int, end: int) -> Iterator[Bar]:
         first, last = -(-start // BLOCK) * BLOCK, end - end % BLOCK
@@ -89,6 +118,16 @@ class ClosedBars:
     def last_end(self) -> int:
         """Return where the newest closed bar ends, 0 while there is none."""
         return self.starts[-1] + MINUTE if self.starts else 0
+
+    def is_before(self, start: int) -> bool:
+        """Say whether a minute lies before all that is kept, or known, here."""
+        if not self.starts:
+            return False
+        return start < self.last_end() - self.keep or (not self.whole and start < self.starts[0])
+
+    def knows(self, start: int) -> bool:
+        """Say whether the bars from ``start`` (µs) on are here, as far as there were any."""
+        return self.whole or (bool(self.starts) and self.starts[0] <= start)
 
     def before(self, start: int) -> int:
         """Return the start of the last bar before ``start``, or ``start`` where there is none."""
@@ -131,6 +170,10 @@ class ClosedBars:
             yield bars.decode(self.hours[at])
 
 
+def _hours_within(start: int, end: int) -> tuple[int, int]:
+    return -(-start // HOUR) * HOUR, end - end % HOUR
+
+
 @attrs.define
 class BarSeries:
     """Folds trades into one-minute bars, closes them by market time, and answers for any span of minutes.
@@ -162,7 +205,7 @@ class BarSeries:
             closed.revision += 1
             closed.partial = False
             self.open[start] = closed
-        elif self.closed.starts and start < self.closed.last_end() - self.closed.keep:
+        elif self.closed.is_before(start):
             return None
         else:
             self.open[start] = Bar(start, start + MINUTE)
@@ -205,7 +248,7 @@ class BarSeries:
         """Return the one-minute bars that start in ``[start, end)``, packed, ascending."""
         reopened = {at: bar for at, bar in self.open.items() if start <= at < end}
         return [
-            bars.encode(reopened[at]) if at in reopened else self.closed.packed[at]
+            bars.encode(_settled(reopened[at])) if at in reopened else self.closed.packed[at]
             for at in sorted({*self.closed.starts_between(start, end), *reopened})
         ]
 
@@ -213,6 +256,13 @@ class BarSeries:
         """Return ``[start, end)`` of the bars kept here, None while there are none."""
         starts = [*self.closed.starts[:1], *self.closed.starts[-1:], *self.open]
         return (min(starts), max(starts) + MINUTE) if starts else None
+
+
+def _settled(bar: Bar) -> Bar:
+    """Return an open bar as it would be closed now."""
+    settled = bar.copy()
+    settled.settle()
+    return settled
 
 
 def _minutes_of(times: Iterable[int]) -> Iterator[tuple[int, int, int]]:

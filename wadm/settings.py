@@ -23,6 +23,7 @@ from wadm.exchanges.base import Exchange
 from wadm.exchanges.registry import EXCHANGES
 from wadm.mistakes import Mistake
 from wadm.sections import (
+    AccessSettings,
     ExchangeSettings,
     HttpSettings,
     LogSettings,
@@ -48,6 +49,7 @@ class Settings:
     """Everything the daemon can be told."""
 
     http: HttpSettings = attrs.field(factory=HttpSettings)
+    access: AccessSettings = attrs.field(factory=AccessSettings)
     storage: StorageSettings = attrs.field(factory=StorageSettings)
     memory: MemorySettings = attrs.field(factory=MemorySettings)
     log: LogSettings = attrs.field(factory=LogSettings)
@@ -61,6 +63,14 @@ def _whole_number(value: Any, _type: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise WrongValue(value, "a whole number")
+
+
+def _switch(value: Any, _type: Any) -> bool:
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if isinstance(value, bool):
+        return value
+    raise WrongValue(value, "true or false")
 
 
 def _text(value: Any, _type: Any) -> str:
@@ -79,6 +89,7 @@ def _texts(value: Any, _type: Any) -> tuple[str, ...]:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(bool, _switch)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook_func(lambda wanted: wanted == tuple[str, ...], _texts)
     converter.register_structure_hook_func(
@@ -162,9 +173,24 @@ def _join(path: str, key: str) -> str:
 ENVIRONMENT = {
     "WADM_HTTP_HOST": ("http", "host"),
     "WADM_HTTP_PORT": ("http", "port"),
+    "WADM_ALLOWED_HOSTS": ("http", "allowed_hosts"),
+    "WADM_TLS_CERTIFICATE": ("http", "tls_certificate"),
+    "WADM_TLS_KEY": ("http", "tls_key"),
+    "API_KEY": ("access", "api_key"),
+    "WADM_KEY_DAYS": ("access", "key_days"),
+    "WADM_REQUESTS_PER_MINUTE": ("access", "requests_per_minute"),
+    "WADM_KEY_REQUESTS_PER_MINUTE": ("access", "key_requests_per_minute"),
     "WADM_DATA_DIR": ("storage", "data_dir"),
     "WADM_COMMIT_INTERVAL_MS": ("storage", "commit_interval_ms"),
     "WADM_RAW_RETENTION_MINUTES": ("storage", "raw_retention_minutes"),
+    "WADM_BARS_DAYS": ("storage", "bars_days"),
+    "WADM_INDICATORS_DAYS": ("storage", "indicators_days"),
+    "WADM_QUOTA_MB": ("storage", "quota_mb"),
+    "WADM_MONGODB_TIME_SERIES": ("storage", "mongodb_time_series"),
+    "WADM_COLD_URL": ("storage", "cold_url"),
+    "MONGODB_URL": ("storage", "mongodb_url"),
+    "DB_URL": ("storage", "db_url"),
+    "REDIS_URL": ("storage", "redis_url"),
     "WADM_MEMORY_HOURS": ("memory", "hours"),
     "WADM_GRACE_MS": ("memory", "grace_ms"),
     "WADM_LOG_LEVEL": ("log", "level"),
@@ -173,12 +199,16 @@ ENVIRONMENT = {
 }
 
 
-def from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+#: Of these, those that name several things, parted by commas.
+LISTS = frozenset({"WADM_ALLOWED_HOSTS"})
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the settings that environment variables name. Raises SettingsError for an unknown WADM_… one.
 
     ``ENVIRONMENT`` (development, testing, production) picks defaults: production logs JSON.
     """
-    given: dict[str, dict[str, str]] = {}
+    given: dict[str, dict[str, Any]] = {}
     kind = environment.get("ENVIRONMENT", "development")
     if kind not in ("development", "testing", "production"):
         raise SettingsError([f"ENVIRONMENT is {kind!r}; expected one of development, testing, production"])
@@ -187,7 +217,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, str]
     for name, value in sorted(environment.items()):
         if name in ENVIRONMENT:
             section, key = ENVIRONMENT[name]
-            given.setdefault(section, {})[key] = value
+            given.setdefault(section, {})[key] = value.split(",") if name in LISTS else value
         elif name.startswith("WADM_"):
             near = get_close_matches(name, ENVIRONMENT, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""

@@ -20,6 +20,10 @@ class Stretches:
         self._packed.move_to_end((start, found))
         return found, self._packed[start, found]
 
+    def has(self, start: int, end: int) -> bool:
+        """Say whether exactly this one is remembered."""
+        return (start, end) in self._packed
+
     def keep(self, start: int, end: int, packed: bytes) -> None:
         """Remember one, and forget the one that was not asked for the longest."""
         self._packed[start, end] = packed

@@ -1,5 +1,7 @@
 """Timeframes: the fixed, UTC-aligned windows of the market."""
 
+from heapq import heappop, heappush
+
 import attrs
 
 from wadm.market import DAY, HOUR, MINUTE
@@ -15,6 +17,10 @@ TIMEFRAMES = {
 }
 
 
+#: (timeframe, start, end) of a window; times in µs.
+Window = tuple[str, int, int]
+
+
 def window(timeframe: str, at: int) -> tuple[int, int]:
     """Return ``[start, end)`` of the window of ``timeframe`` that holds time ``at`` (µs)."""
     length = TIMEFRAMES[timeframe]
@@ -24,27 +30,48 @@ def window(timeframe: str, at: int) -> tuple[int, int]:
 
 @attrs.define
 class DueWindows:
-    """The windows whose profile and order flow are still to be recorded: a bar in them was closed."""
+    """The windows that are still to be recorded: a bar in them was closed.
 
-    due: set[tuple[str, int]] = attrs.field(factory=set)
+    Those ``aside`` cannot be recorded before more is known of them.
+    """
+
+    aside: set[Window] = attrs.field(factory=set, init=False)
+    _due: set[Window] = attrs.field(factory=set, init=False)
+    _by_end: list[tuple[int, int, Window]] = attrs.field(factory=list, init=False)
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, one: Window) -> bool:
+        return one in self._due
 
     def noted(self, bar_start: int) -> None:
         """Note that a bar which starts at ``bar_start`` (µs) was closed, or closed again."""
-        self.due.update((timeframe, window(timeframe, bar_start)[0]) for timeframe in TIMEFRAMES)
+        for timeframe in TIMEFRAMES:
+            self.put((timeframe, *window(timeframe, bar_start)))
 
-    def take_ended(self, market_time: int, grace: int) -> list[tuple[str, int, int]]:
-        """Return and forget each ``(timeframe, start, end)`` that ended ``grace`` µs before market time."""
-        ended = {(name, start) for name, start in self.due if start + TIMEFRAMES[name] + grace <= market_time}
-        self.due -= ended
-        return _in_order(ended)
+    def put(self, one: Window) -> None:
+        """Have a window recorded."""
+        if one not in self._due:
+            self._due.add(one)
+            heappush(self._by_end, (one[2], -one[1], one))
 
-    def take_all(self) -> list[tuple[str, int, int]]:
-        """Return and forget every window: the data has ended."""
-        ended, self.due = self.due, set()
-        return _in_order(ended)
+    def take_up(self) -> None:
+        """Have those recorded that were put aside."""
+        for one in self.aside:
+            self.put(one)
+        self.aside.clear()
 
+    def next(self, ended_by: int | None) -> Window | None:
+        """Return the window that ended first, of equals the shortest; None where there is none.
 
-def _in_order(windows: set[tuple[str, int]]) -> list[tuple[str, int, int]]:
-    return sorted(
-        ((name, start, start + TIMEFRAMES[name]) for name, start in windows), key=lambda one: (one[2], one[1])
-    )
+        It has ended by ``ended_by`` (µs), unless that is None.
+        """
+        one = self._by_end[0][2] if self._by_end else None
+        return one if one is None or ended_by is None or one[2] <= ended_by else None
+
+    def take(self) -> Window:
+        """Return and forget the window that ended first."""
+        one = heappop(self._by_end)[2]
+        self._due.discard(one)
+        return one

@@ -8,7 +8,9 @@ from typing import TypeVar
 import attrs
 import trio
 
+from actors.answers.ahead import merge_ahead
 from actors.answers.shelf import Shelf, outward
+from actors.memory import SymbolMemory, TakenOver
 from actors.messages import BarsAnswer, BarsQuery
 from actors.runtime import Runtime
 from actors.storage.errors import NotKept, StorageError
@@ -18,7 +20,7 @@ from wadm import bar as bars
 from wadm.answers.asking import Asked, on_whole_minutes, respond
 from wadm.answers.question import Book, Material, Needs, Span
 from wadm.bar import Bar
-from wadm.coverage import Coverage, KnownGap
+from wadm.coverage import Coverage, KnownGap, Unreadable
 from wadm.exchanges.registry import EXCHANGES
 from wadm.instants import iso
 from wadm.market import DAY, MINUTE, Instrument, Liquidation, Ticker, Trades
@@ -27,8 +29,10 @@ from wadm.questions import QuestionError, TooFine, Unavailable
 #: Seconds an aggregator has to answer.
 DEADLINE = 5.0
 
-#: Minutes one by one from which on an answer is made in a thread, so that trades are not kept waiting.
+#: Minutes one by one, and rows of prices, from which on an answer is made in a thread: a row costs some 8 µs
+#: until it is text, and trades are not to be kept waiting for more than a millisecond or two.
 MANY = 90
+MANY_ROWS = 200
 
 _WINDOW = ""
 
@@ -58,12 +62,15 @@ class Live:
         found = await self._ask(asked.instrument, span, needs)
         gaps = memory.gaps_between(*needs.reach(span))
         book = self._book(asked, needs)
-        around = Around(memory.covered_from, gaps, book, memory.ticker, tuple(memory.liquidations))
-        making = _Making(asked, span, needs, found, self.shelf, around)
+        around = Around(
+            memory.covered_from, gaps, book, memory.ticker, tuple(memory.liquidations), memory.taken_over
+        )
+        making = _Making(asked, span, needs, found, self._shelf_of(memory), around)
         if making.at_hand:
             return finish(making.material())
         try:
-            return await trio.to_thread.run_sync(lambda: finish(making.material()))
+            # Nothing is changed by it: a store that hangs does not hold up the daemon's end.
+            return await trio.to_thread.run_sync(lambda: finish(making.material()), abandon_on_cancel=True)
         except NotKept as error:
             raise TooFine(str(error)) from error
         except StorageError as error:
@@ -83,6 +90,10 @@ class Live:
         """Return the end (µs) of the last minute that is closed. Raises QuestionError."""
         return (await self._asked(instrument, BarsQuery({}))).closed_until
 
+    def _shelf_of(self, memory: SymbolMemory) -> Shelf:
+        """Return what answers for what is not in memory: the journal alone, until the store was reached."""
+        return self.shelf if memory.closed.whole else Shelf(self.runtime.reader.alone)
+
     def _book(self, asked: Asked, needs: Needs) -> Book | None:
         """Return a copy of the order book: the answer may go on in a thread while the book moves."""
         memory = self.runtime.books[asked.instrument.key]
@@ -94,6 +105,7 @@ class Live:
     async def _ask(self, instrument: Instrument, span: Span, needs: Needs) -> BarsAnswer:
         spans = {_WINDOW: (span.start, span.end), **needs.merged}
         query = BarsQuery({name: outward(*one) for name, one in spans.items()}, needs.minutes)
+        await merge_ahead(self.runtime.symbols[instrument.key].closed, query.spans.values())
         return await self._asked(instrument, query)
 
     async def _asked(self, instrument: Instrument, query: BarsQuery) -> BarsAnswer:
@@ -122,6 +134,7 @@ class Around:
     book: Book | None
     ticker: Ticker | None
     liquidations: Sequence[Liquidation]
+    taken_over: TakenOver | None
 
 
 @attrs.frozen(eq=False)
@@ -142,20 +155,23 @@ class _Making:
             on_whole_minutes(self.span)
             and not self.needs.trades
             and len(self.found.minutes) < MANY
+            and sum(len(bar.rows) for bar in self.found.bars.values()) < MANY_ROWS
             and self._older_end(*self.needs.reach(self.span)) is None
         )
 
     def material(self) -> Material:
         """Put the material together."""
-        bar = self._merged(_WINDOW, self.span.start, self.span.end)
+        bar, minutes = self._merged(_WINDOW, self.span.start, self.span.end), self._minutes()
+        merged = {name: self._merged(name, *one) for name, one in self.needs.merged.items()}
+        trades = self._trades()
         return Material(
             instrument=self.asked.instrument,
             span=self.span,
             bar=bar,
-            coverage=self._coverage(bar),
-            minutes=self._minutes(),
-            merged={name: self._merged(name, *one) for name, one in self.needs.merged.items()},
-            trades=self._trades(),
+            coverage=self._coverage(bar),  # the last: by now it is known what could not be read
+            minutes=minutes,
+            merged=merged,
+            trades=trades,
             book=self.around.book,
             ticker=self.around.ticker,
             liquidations=self.around.liquidations,
@@ -216,11 +232,29 @@ class _Making:
             final=span.end <= found.closed_until and not bar.partial,
             provable=EXCHANGES[self.asked.instrument.exchange].ids_count_up,
             gaps=self._gaps(),
-            sources=["live"] if stored_from is None else ["live", "store"],
+            sources=self._sources(stored_from),
             epoch=found.epoch,
             warming=found.warming,
             earlier=earlier(self.needs.reach(self.span)[0], span.start, known),
+            unreadable=self._unreadable(),
         )
+
+    def _sources(self, stored_from: int | None) -> list[str]:
+        """Return what the answer came from."""
+        one, (start, end) = self.asked.instrument, self.needs.reach(self.span)
+        taken = self.around.taken_over
+        live = ["live", "hot"] if taken and taken.first < end and start <= taken.last else ["live"]
+        if stored_from is None:
+            return live
+        until = self._older_end(start, end) or end
+        archived = self.shelf.reader.reaches_archive(one.exchange, one.symbol, start, until)
+        return [*live, "store", "cold"] if archived else [*live, "store"]
+
+    def _unreadable(self) -> list[Unreadable]:
+        """Return the parts of what was needed of the stores that could not be read."""
+        one, (start, end) = self.asked.instrument, self.needs.reach(self.span)
+        until = self._older_end(start, end)
+        return [] if until is None else self.shelf.reader.unreadable(one.exchange, one.symbol, start, until)
 
     def _gaps(self) -> list[KnownGap]:
         """Return the gaps known now, behind those that only the stores remember."""

@@ -18,7 +18,7 @@ async def outcome(daemon: Daemon, row_size: str | None) -> dict[str, Any]:
     return {
         "symbols": symbols,
         "ledger": daemon.runtime.statement(),
-        "gaps": queries.gaps(),
+        "gaps": await queries.gaps(),
         "books": {key: _book(book) for key, book in sorted(daemon.runtime.books.items()) if book.received},
     }
 

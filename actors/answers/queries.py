@@ -9,19 +9,23 @@ from collections.abc import Mapping
 import attrs
 import trio
 
-from actors.answers import recompute
+from actors.answers import recompute, trades
 from actors.answers.material import Live
 from actors.answers.overview import Overview
 from actors.answers.shelf import Shelf
 from actors.answers.stored import Stored
+from actors.answers.trades import TradesAnswers
 from actors.following.choosing import Choosing
+from actors.live.channels import channels
+from actors.live.depth import book_of
+from actors.live.topic import Channel
 from wadm import views
 from wadm.answers import activity, compare, profile
 from wadm.answers.asking import Asked, read
 from wadm.answers.question import Material, Question
 from wadm.depth import depth_answer
 from wadm.market import Instrument
-from wadm.questions import NotFollowed, QuestionError, Unavailable, read_depth
+from wadm.questions import QuestionError, read_depth
 
 #: The parameter of every question that asks for the answer to be made again.
 RECOMPUTE = "recompute"
@@ -71,7 +75,7 @@ class Queries(Overview):
         span = asked.span(self.runtime.symbols[asked.instrument.key].market_time)
         end = min(span.end, await self._live.closed_until(asked.instrument))
         if end <= span.start:
-            raise Unavailable("the answer made again", "no minute of the window is closed yet")
+            raise QuestionError("recompute", "true", "a window of which at least one minute is closed")
         closed = attrs.evolve(asked, timeframe=None, start=span.start, end=end)
         answer = await self._live.answer(closed)
         await self.runtime.marks.wait_for(lambda _: not self.runtime.writer_mailbox.pending())
@@ -83,11 +87,7 @@ class Queries(Overview):
         The book is read where it lies: it is never folded halfway when another task runs.
         """
         asked = read_depth(parameters, self.instruments)
-        key, exchange = asked.instrument.key, asked.instrument.exchange
-        memory = self.runtime.books[key]
-        if not memory.is_followed(self.runtime.connections.values()):
-            remedy = f"add book to exchanges.{exchange}.streams in the settings"
-            raise NotFollowed("The order book", "symbol", key, remedy)
+        memory = book_of(self.runtime, asked.instrument.exchange, asked.instrument.key)
         age = memory.age_ms(trio.current_time())
         return {
             **depth_answer(asked.instrument, memory.sync, asked.levels, age_ms=age),
@@ -100,6 +100,15 @@ class Queries(Overview):
                 "warming": memory.sync.synced_at is None,
             },
         }
+
+    async def trades(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Answer with single trades: a page in the order in which they came, and the cursor behind it."""
+        return await TradesAnswers(self.runtime).answer(trades.read(given, self.instruments))
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """What can be subscribed to, by name."""
+        return channels(self.runtime, self.ask)
 
     async def summary(self, given: Mapping[str, str]) -> dict[str, object]:
         """Answer what replay prints of one symbol, over everything there is."""

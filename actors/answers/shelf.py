@@ -1,14 +1,16 @@
 """Bars and trades from the stores, with whole past days kept merged: a month is then some thirty merges."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import attrs
 
-from actors.storage.reader import DataReader
+from actors.messages import GapRecord
 from actors.storage.runs import distinct, within
 from wadm import bar as bars
 from wadm.bar import Bar
+from wadm.coverage import Unreadable
 from wadm.market import DAY, MINUTE, Instrument, Trades
 
 #: Merged days remembered, packed: a month of twenty symbols.
@@ -16,6 +18,50 @@ DAYS = 600
 
 #: A day this long past its end (µs) is not revised any more: no exchange gives missed trades for longer.
 SETTLED = 2 * DAY
+
+
+class Reader(Protocol):
+    """What a shelf is filled from: a data directory's ``DataReader``, or a store alone."""
+
+    def symbols(self) -> list[tuple[str, str]]:
+        """Return every (exchange, symbol) of which there is data, sorted."""
+        ...
+
+    def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
+        """Return the closed one-minute bars of a range, ascending."""
+        ...
+
+    def unclosed(self, exchange: str, symbol: str) -> list[Bar]:
+        """Return the minutes after the last closed bar, as far as they are known, partial."""
+        ...
+
+    def span(self, exchange: str, symbol: str) -> tuple[int, int] | None:
+        """Return ``[start, end)`` of all that is known of a symbol."""
+        ...
+
+    def extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:
+        """Return the first start and the last end of the closed bars."""
+        ...
+
+    def merged(self, exchange: str, symbol: str, start: int, end: int) -> Bar:
+        """Return everything traded in a range. Raises NotKept where that is too fine."""
+        ...
+
+    def trades(self, exchange: str, symbol: str, start: int, end: int) -> Iterable[Trades]:
+        """Return the raw trades of a range that are still kept; one may come twice."""
+        ...
+
+    def gaps(self, exchange: str, symbol: str, start: int, end: int) -> list[GapRecord]:
+        """Return what is still missing of the gaps noticed in a range, or suspected there."""
+        ...
+
+    def reaches_archive(self, exchange: str, symbol: str, start: int, end: int) -> bool:
+        """Say whether the archive has days of a range."""
+        ...
+
+    def unreadable(self, exchange: str, symbol: str, start: int, end: int) -> list[Unreadable]:
+        """Return the parts of a range that are stored and could not be read."""
+        ...
 
 
 @attrs.frozen(eq=False)
@@ -30,7 +76,7 @@ class Remade:
 class Shelf:
     """What a data directory holds. Times in µs. Every method blocks, and may raise StorageError."""
 
-    reader: DataReader
+    reader: Reader
     _days: OrderedDict[tuple[str, int], bytes] = attrs.field(factory=OrderedDict, init=False)
 
     def minutes(self, instrument: Instrument, start: int, end: int) -> list[Bar]:
@@ -70,7 +116,10 @@ class Shelf:
         packed = self._days.get(name)
         if packed is None:
             day = self.reader.merged(instrument.exchange, instrument.symbol, start, start + DAY)
-            packed = self._days[name] = bars.encode(day)
+            packed = bars.encode(day)
+            if self.reader.unreadable(instrument.exchange, instrument.symbol, start, start + DAY):
+                return day  # what is missing may be read the next time
+            self._days[name] = packed
             while len(self._days) > DAYS:
                 self._days.popitem(last=False)
         return bars.decode(packed)
@@ -85,7 +134,7 @@ class Shelf:
 
     def trades(self, instrument: Instrument, start: int, end: int) -> list[Trades]:
         """Return the raw trades of ``[start, end)`` that are still kept, each once."""
-        return list(distinct(self.reader.journal.trades(instrument.exchange, instrument.symbol, start, end)))
+        return list(distinct(self.reader.trades(instrument.exchange, instrument.symbol, start, end)))
 
 
 def outward(start: int, end: int) -> tuple[int, int]:

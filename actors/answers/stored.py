@@ -1,4 +1,4 @@
-"""Questions answered from a data directory alone, whether or not a daemon runs on it."""
+"""Questions answered from what is stored alone, whether or not a daemon runs on it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,7 +9,7 @@ import attrs
 
 from actors.answers import recompute
 from actors.answers.material import check_minutes, covers, earlier
-from actors.answers.shelf import Shelf, outward
+from actors.answers.shelf import Reader, Shelf, outward
 from actors.configuration import load_listing
 from actors.storage.reader import DataReader
 from actors.storage.runs import within
@@ -27,7 +27,7 @@ from wadm.questions import Unavailable
 T = TypeVar("T")
 
 
-def instruments(reader: DataReader) -> dict[str, Instrument]:
+def instruments(reader: Reader) -> dict[str, Instrument]:
     """Return the instruments of which there is data, by ``exchange:SYMBOL``."""
     listing = load_listing()
     found = (
@@ -39,9 +39,9 @@ def instruments(reader: DataReader) -> dict[str, Instrument]:
 
 @attrs.define(eq=False)
 class Stored:
-    """Answers questions from a data directory. May raise StorageError."""
+    """Answers questions from a data directory, or from a store alone. May raise StorageError."""
 
-    reader: DataReader
+    reader: Reader
     _shelf: Shelf = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -152,16 +152,18 @@ class Stored:
         one = asked.instrument
         known = self._known(one)
         start, end = max(span.start, known[0]), min(span.end, known[1])
-        gaps = self.reader.gaps(one.exchange, one.symbol, *needs.reach(span))
+        reach = one.exchange, one.symbol, *needs.reach(span)
+        gaps = self.reader.gaps(*reach)
         return Coverage(
             covered=(start, end) if start < end else None,
             final=span.end <= known[1] and not bar.partial,
             provable=EXCHANGES[one.exchange].ids_count_up,
             gaps=[KnownGap(record.gap, record.state, record.reason) for record in gaps],
-            sources=["store"],
+            sources=["store", "cold"] if self.reader.reaches_archive(*reach) else ["store"],
             epoch=None,
             warming=False,
             earlier=earlier(needs.reach(span)[0], span.start, known[0]),
+            unreadable=self.reader.unreadable(*reach),
         )
 
 

@@ -1,7 +1,8 @@
 """The book actor: one symbol's order book, put together from snapshots and diffs.
 
 A run of updates is folded without an await; snapshots are asked for beside it. In a recording, which is read
-as fast as it can be, the fold waits for them instead: the far side would be at its end otherwise.
+as fast as it can be, the fold waits for them instead, at the update that wants one: the far side would be at
+its end otherwise.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ import trio
 from actors.background import background
 from actors.books.audits import Audits
 from actors.books.memory import BookMemory
+from actors.books.records import BookRecords
 from actors.books.snapshots import Snapshots
 from actors.connections.memory import ConnectionMemory
 from actors.messages import BookBatch, Reached
 from actors.rest import Rest
-from supervision import Context
+from supervision import Context, Mailbox
 from wadm.book_sync import Outcome
 from wadm.market import SECOND, BestQuote, BookChange, BookUpdate
 
@@ -37,7 +39,11 @@ class Book:
     memory: BookMemory
     rest: Rest
     connections: Mapping[str, ConnectionMemory]
+    writer: Mailbox
     playback: bool = False
+    _records: BookRecords = attrs.field(
+        init=False, default=attrs.Factory(lambda self: BookRecords(self.memory, self.writer), takes_self=True)
+    )
 
     async def run(self, context: Context) -> None:
         """Put the book together until the mailbox is closed and empty."""
@@ -57,18 +63,19 @@ class Book:
                 if isinstance(message, Reached):
                     message.event.set()
                 elif isinstance(message, BookBatch):
-                    self._fold(message)
-                    if self.playback:
-                        await snapshots.catch_up()
+                    await self._fold(message, snapshots)
+                    await self._records.hand_on()
 
-    def _fold(self, batch: BookBatch) -> None:
-        """Fold a run. No await: nobody may see half of an update."""
+    async def _fold(self, batch: BookBatch, snapshots: Snapshots) -> None:
+        """Fold a run. No await within an update: nobody may see half of one."""
         memory = self.memory
         for step in batch.run.steps:
             if isinstance(step, BestQuote):
                 memory.quotes.quote(step)
             else:
                 self._take(step, batch.received_at)
+                if self.playback:
+                    await snapshots.catch_up()
         self._look_at_crossing()
         if memory.sync.wants_snapshot:
             memory.changed.notify()
@@ -86,8 +93,10 @@ class Book:
             memory.changed.notify()
         if outcome is Outcome.GAP:
             log.warning("book_out_of_step", symbol=memory.instrument.key, reason=memory.sync.reason)
-        elif outcome is Outcome.APPLIED and update.change is BookChange.DIFF:
-            memory.quotes.applied(update, memory.sync.book)
+        elif outcome is Outcome.APPLIED:
+            self._records.look()
+            if update.change is BookChange.DIFF:
+                memory.quotes.applied(update, memory.sync.book)
         if memory.audit is not None:
             memory.audit.take(update, at)
             memory.changed.notify()

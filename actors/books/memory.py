@@ -1,10 +1,12 @@
 """One symbol's order book and all that is kept of it, which outlives its actor's crash."""
 
+from collections import deque
 from collections.abc import Iterable
 
 import attrs
 
 from actors.connections.memory import ConnectionMemory
+from actors.messages import BookRecord
 from actors.notice import Notice
 from wadm.book_audit import Audit
 from wadm.book_sync import BookSync
@@ -28,7 +30,9 @@ class BookMemory:
     ``updated_clock`` (s, trio's clock). ``out_since`` (s, likewise) is when it was first seen out of step,
     None while it is in step. ``alarm`` says what is wrong with the book for too long already.
     ``audit`` is the one in progress; ``last_audit`` is what came of the last one, as it is answered. Who
-    wants a snapshot or an audit tells by ``changed``.
+    wants a snapshot or an audit tells by ``changed``. ``records`` wait to be journalled; ``latest`` is the
+    last of them, ``looked_at`` the last second (of the exchange's time) that was looked at for one;
+    ``recorded`` and ``not_recorded`` (the writer was behind) count them.
     """
 
     instrument: Instrument
@@ -44,6 +48,11 @@ class BookMemory:
     audit_wanted: bool = False
     last_audit: dict[str, object] | None = None
     changed: Notice = attrs.field(factory=Notice)
+    records: deque[BookRecord] = attrs.field(factory=deque)
+    latest: BookRecord | None = None
+    looked_at: int = 0
+    recorded: int = 0
+    not_recorded: int = 0
 
     def want_audit(self) -> None:
         """Have the book compared with a fresh snapshot, soon."""
@@ -80,6 +89,8 @@ class BookMemory:
             "crossed": self.crossing.count,
             "book_ticker_checked": quotes.checked,
             "book_ticker_mismatches": quotes.mismatches,
+            "recorded": self.recorded,
+            "not_recorded": self.not_recorded,
         }
 
     def note_audit(self, at: int, result: dict[str, object]) -> None:

@@ -5,12 +5,27 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 import wadm
 from wadm.mistakes import Mistake
 
 #: Commands, each a module of this package. Only the one that is called is imported: a query needs no server.
-COMMANDS = ("demo", "run", "replay", "query", "drill", "record", "symbols")
+COMMANDS = (
+    "demo",
+    "run",
+    "replay",
+    "query",
+    "drill",
+    "record",
+    "symbols",
+    "storage",
+    "export",
+    "import",
+    "keys",
+    "audit",
+    "mcp",
+)
 
 
 def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -21,7 +36,8 @@ def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"wadm {wadm.__version__}")
     below = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
-        import_module(f"actors.cli.{command}").add_to(below)
+        # A module cannot be called `import`.
+        import_module(f"actors.cli.{command}{'_' * iskeyword(command)}").add_to(below)
     return top
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 from actors import logs
 from actors.background import background
 from actors.cli.playing import Playing, playing, speed
-from actors.front.server import DEFAULT_HOST, DEFAULT_PORT, BindError, listen
+from actors.front.server import BindError, listen
 from actors.playback.captures import bundled
-from wadm.sections import LogSettings
+from wadm.sections import HttpSettings, LogSettings
 
 EXCHANGE = "binance"
 
@@ -80,11 +80,12 @@ async def _watch(played: Playing, console: Console, arguments: argparse.Namespac
 
 async def _free_port() -> int:
     """Return the usual port, or 0 (any) where something else listens on it."""
+    usual = HttpSettings()
     try:
-        (await listen(DEFAULT_HOST, DEFAULT_PORT)).close()
+        (await listen(usual.host, usual.port)).close()
     except BindError:
         return 0
-    return DEFAULT_PORT
+    return usual.port
 
 
 async def _show(played: Playing, draw: Callable[[Table], None], every: float, *, exit_at_end: bool) -> None:

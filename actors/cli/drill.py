@@ -12,6 +12,7 @@ import trio
 from actors import logs
 from actors.answers.outcome import outcome
 from actors.cli.playing import playing
+from actors.drill import windows
 from actors.drill.course import Drill
 from actors.drill.drill import interruptible
 from actors.drill.schedule import KINDS, KindError, read_kinds
@@ -103,6 +104,9 @@ async def _drill(drill: Drill) -> dict[str, Any] | None:
         async with playing(drill.captures, drill.exchange, "max", starting) as played:
             if await played.complete():
                 clean = await outcome(played.daemon, drill.row_size)
+                clean["recorded"] = await trio.to_thread.run_sync(
+                    windows.digests, played.daemon.runtime.store
+                )
     return None if clean is None else report(drill, toll, clean, time.perf_counter() - began)
 
 
@@ -113,9 +117,10 @@ def report(drill: Drill, toll: Toll, clean: Mapping[str, Any], seconds: float) -
         for key in clean["symbols"]
         if not clean["symbols"][key] == toll.result["symbols"].get(key) == toll.on_disk.get(key)
     )
+    recorded = [key for key in clean["symbols"] if clean["recorded"].get(key) != toll.recorded.get(key)]
     balanced = toll.result["ledger"]["balanced"] and clean["ledger"]["balanced"]
     return {
-        "match": not differing and balanced and not toll.result["gaps"],
+        "match": not differing and not recorded and balanced and not toll.result["gaps"],
         "seed": drill.seed,
         **toll.account(),
         "ledger": toll.result["ledger"],
@@ -129,13 +134,16 @@ def report(drill: Drill, toll: Toll, clean: Mapping[str, Any], seconds: float) -
             }
             for key in differing
         },
+        "differing_records": {
+            key: {"clean": clean["recorded"].get(key), "disk": toll.recorded.get(key)} for key in recorded
+        },
         "seconds": round(seconds, 1),
     }
 
 
 def _print(report: Mapping[str, Any]) -> None:
     print("match" if report["match"] else "NO MATCH", f"(seed {report['seed']}, {report['seconds']} s)")
-    for title in ("faults", "restarts_by_kind", "recovery_ms", "ledger", "differing"):
+    for title in ("faults", "restarts_by_kind", "recovery_ms", "ledger", "differing", "differing_records"):
         print(title.replace("_", " "))
         for name, value in report[title].items():
             print(f"  {name:16} {value}")

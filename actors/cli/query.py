@@ -12,7 +12,11 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from actors.answers.stored import Stored
+from actors.cli.symbols import key_headers
+from actors.configuration import load_settings
+from actors.storage.errors import JournalUnreadable
 from actors.storage.reader import DataReader
+from actors.storage.store_reader import StoreReader
 from wadm.answers import activity, compare
 from wadm.answers.asking import WINDOW, WINDOWS, written
 from wadm.answers.question import Parameter
@@ -52,6 +56,7 @@ def _add(questions: Any, name: str, title: str, parameters: Sequence[Parameter])
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--data-dir", type=Path, metavar="DIR", help="what a daemon stored, running or not")
     where.add_argument("--url", help="a running daemon, such as http://127.0.0.1:8920")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings that name the data's stores")
     parser.add_argument("--timeframe", help=f"the latest window of {', '.join(WINDOWS)}")
     parser.add_argument("--session", metavar="HH:MM@ZONE", help="when a session begins (default: 00:00@UTC)")
     parser.add_argument("--start", help="first moment of the window, ISO 8601, such as 2024-08-08T23:55:00Z")
@@ -88,16 +93,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stored(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, object]:
-    reader = DataReader.open(arguments.data_dir)
+    reader = DataReader.open(arguments.data_dir, load_settings(arguments.config, {}).storage)
     try:
-        stored = Stored(reader)
-        if arguments.question is None:
-            return stored.compare(given)
-        if arguments.question is activity.QUESTION and "symbol" not in given:
-            return stored.activity(given)
-        return stored.ask(arguments.question, given, recompute=arguments.recompute)
+        return _answered(Stored(reader), arguments, given)
+    except JournalUnreadable as error:
+        if reader.store is None:
+            raise
+        print(f"wadm query: {error}; this is answered from the warm store alone", file=sys.stderr)
+        return _answered(Stored(StoreReader(reader.store)), arguments, given)
     finally:
         reader.close()
+
+
+def _answered(stored: Stored, arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, object]:
+    if arguments.question is None:
+        return stored.compare(given)
+    if arguments.question is activity.QUESTION and "symbol" not in given:
+        return stored.activity(given)
+    return stored.ask(arguments.question, given, recompute=arguments.recompute)
 
 
 def _running(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, object]:
@@ -106,7 +119,7 @@ def _running(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, 
         raise QueryError(f"--url is {url!r}; expected a daemon's address, such as http://127.0.0.1:8920")
     path = compare.NAME if arguments.question is None else arguments.question.path
     query = urlencode(given | ({"recompute": "true"} if arguments.recompute else {}))
-    request = Request(f"{url.rstrip('/')}/api/v1/{path}?{query}")
+    request = Request(f"{url.rstrip('/')}/api/v1/{path}?{query}", headers=key_headers())
     try:
         with urlopen(request, timeout=TIMEOUT) as answer:
             found: dict[str, object] = msgspec.json.decode(answer.read())
@@ -121,7 +134,7 @@ def _running(arguments: argparse.Namespace, given: dict[str, str]) -> dict[str, 
 def _refusal(body: bytes) -> str | None:
     """Return the sentence of an error's answer."""
     try:
-        return str(msgspec.json.decode(body)["error"]["message"])
+        return str(msgspec.json.decode(body)["detail"])
     except (msgspec.DecodeError, LookupError, TypeError):
         return None
 

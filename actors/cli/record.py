@@ -25,6 +25,7 @@ from actors.recording.recording import Recording, Rotation, total
 from actors.rest import open_rest
 from wadm.exchanges import registry
 from wadm.mistakes import Mistake
+from wadm.redaction import secrets_of
 from wadm.settings import Settings
 
 _MEGABYTE = 1_000_000
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             "there is nothing to record: name --exchange and --symbols, or symbols in the settings"
         )
     _prepare(arguments.out)
-    logs.configure(settings.log)
+    logs.configure(settings.log, secrets_of(settings))
     logging.getLogger("supervision").setLevel(logging.WARNING)
     rotation = Rotation(arguments.rotate_minutes * 60, int(arguments.rotate_mb * _MEGABYTE))
     return trio.run(_record, arguments, settings, what, rotation, strict_exception_groups=True)

@@ -15,6 +15,7 @@ from actors.daemon import Daemon, open_daemon
 from actors.following import followed
 from supervision import Event, Happening
 from supervision.status import log_event
+from wadm.redaction import secrets_of
 from wadm.settings import Raw, SettingsError
 
 log = structlog.get_logger("run")
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         for section, values in flags.items()
     }
     settings = load_settings(arguments.config, given)
-    logs.configure(settings.log)
+    logs.configure(settings.log, secrets_of(settings))
     directory = Path(settings.storage.data_dir)
     what = plan.live(settings, load_listing(arguments.config), followed.load(directory))
 

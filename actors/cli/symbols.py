@@ -1,6 +1,7 @@
 """``wadm symbols``: which symbols the running daemon follows, and what it shall follow beside them or not."""
 
 import argparse
+import os
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -85,10 +86,16 @@ def _changed(client: httpx2.Client, what: str, exchange: str, symbol: str) -> An
     return _asked(client, "DELETE", f"/api/v1/symbols/{quote(exchange, safe='')}/{quote(symbol, safe='')}")
 
 
+def key_headers() -> dict[str, str]:
+    """Return the header that shows the daemon the key of the environment, if there is one."""
+    key = os.environ.get("API_KEY")
+    return {"X-API-Key": key} if key else {}
+
+
 def _client(url: str) -> httpx2.Client:
     if urlsplit(url).scheme not in ("http", "https"):
         raise NoDaemonError(f"--url is {url!r}; expected an address such as {DEFAULT_URL}")
-    return httpx2.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
+    return httpx2.Client(base_url=url, headers=key_headers(), timeout=TIMEOUT, trust_env=False)
 
 
 def _asked(client: httpx2.Client, method: str, path: str, body: Answer | None = None) -> Answer:
@@ -104,7 +111,7 @@ def _asked(client: httpx2.Client, method: str, path: str, body: Answer | None = 
         answer: Answer = msgspec.json.decode(response.content, type=dict[str, Any])
         if response.is_success:
             return answer
-        message = answer["error"]["message"]
+        message = answer["detail"]
     except (msgspec.DecodeError, LookupError, TypeError) as error:
         raise NoDaemonError(
             f"what answers at {client.base_url} is no WADM ({response.status_code})"

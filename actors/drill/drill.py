@@ -13,7 +13,7 @@ import trio
 from actors import signals
 from actors.answers import stored
 from actors.background import background
-from actors.drill import protocol, schedule
+from actors.drill import protocol, schedule, windows
 from actors.drill.course import Course, Drill, DrillError
 from actors.drill.toll import Toll
 from actors.playback.capture import read_capture
@@ -83,6 +83,7 @@ class Run:
         self.toll.on_disk = await trio.to_thread.run_sync(
             stored.summaries, self.directory, self.drill.row_size
         )
+        self.toll.recorded = await trio.to_thread.run_sync(windows.digests_in, self.directory)
         return self.toll
 
     async def _until_killed(self, scope: trio.CancelScope) -> None:

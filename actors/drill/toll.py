@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 
+from actors.drill.windows import Digests
+
 
 @attrs.define(eq=False)
 class Toll:
@@ -16,6 +18,7 @@ class Toll:
     recoveries: dict[str, list[float]] = attrs.field(factory=lambda: defaultdict(list))
     result: dict[str, Any] = attrs.field(factory=dict)
     on_disk: dict[str, Any] = attrs.field(factory=dict)
+    recorded: Digests = attrs.field(factory=dict)
 
     def account(self) -> dict[str, Any]:
         """Return faults, restarts and recoveries as they are reported."""

@@ -163,7 +163,7 @@ class Follower:
         await self.crews.stop_symbol(key)
         with trio.move_on_after(DRAIN):
             await runtime.marks.wait_for(lambda _: not runtime.is_being_written(key))
-        if lost := runtime.in_flight(key):
+        if lost := runtime.waiting()[key]:
             runtime.ledger.account(key).shed["not_followed"] += lost
         runtime.release(key)
 

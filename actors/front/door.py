@@ -1,9 +1,13 @@
 """What the front asks: the one door behind all of its doors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from actors.live.topic import Channel
 from wadm.answers.question import Question
+
+#: Says what is wrong, one sentence each.
+Concern = Callable[[], Iterable[str]]
 
 
 class Choosing(Protocol):
@@ -26,6 +30,11 @@ class Door(Protocol):
         """The door for changes."""
         ...
 
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """What can be subscribed to, by name."""
+        ...
+
     async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
         """Answer a question about the market."""
         ...
@@ -38,8 +47,27 @@ class Door(Protocol):
         """Return the best levels of an order book."""
         ...
 
+    async def trades(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Return a page of single trades in the order in which they came.
+
+        Behind ``cursor`` or from ``start`` on, else the newest: ``trades``, of which each has ``time``,
+        ``price``, ``quantity``, ``side`` (the aggressor's) and ``id``, and ``count`` where it stands for
+        several; ``next``, the cursor behind them; ``more``, whether there are more already; ``missed``, None
+        or the stretch that is not kept any more (``from``, ``to``).
+        """
+        ...
+
     async def symbols(self) -> dict[str, object]:
         """Return the symbols that can be asked about."""
+        ...
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """Who else is asked for reasons why the health is degraded."""
+        ...
+
+    def ready(self) -> dict[str, object]:
+        """Return the readiness: ``status`` ``ready`` or ``not ready``, and the ``reasons`` for the latter."""
         ...
 
     def health(self) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from actors.front.errors import encode_error
+from actors.front.problems import CONTENT_TYPE, encode_problem
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,9 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 MAX_BODY = 1024 * 1024
 BODY_TIMEOUT = 10.0
+
+
+_TOLD_TWICE = (400, "two_lengths", "Content-Length and Transfer-Encoding were given; expected one of them.")
 
 
 class Limits:
@@ -36,13 +39,16 @@ class Limits:
         """Serve one request, or let anything else pass."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
+        elif _is_told_twice(scope):
+            await _refuse(send, *_TOLD_TWICE)
         elif _declared(scope) > self._max_body:
             await _refuse(send, *self._too_large())
         else:
             await self._limited(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = _Body(receive, send, self._max_body, trio.current_time() + self._body_timeout)
+        deadline = trio.current_time() + self._body_timeout
+        body = _Body(receive, send, self._max_body, deadline, complete=not _has_body(scope))
         try:
             await self._application(scope, body.receive, body.send)
         except Exception:
@@ -62,10 +68,12 @@ class Limits:
 class _Body:
     """The body of one request on its way to the application."""
 
-    def __init__(self, receive: Receive, send: Send, limit: int, deadline: float) -> None:
+    def __init__(self, receive: Receive, send: Send, limit: int, deadline: float, *, complete: bool) -> None:
         self._receive, self._send = receive, send
         self._left, self._deadline = limit, deadline
-        self._complete = False
+        self._complete = complete
+        self._receiving = 0
+        self._arrived = trio.Event()
         self.late = self.refused = self.answered = False
 
     async def receive(self) -> Message:
@@ -74,8 +82,12 @@ class _Body:
             return {"type": "http.disconnect"}
         if self._complete:
             return await self._receive()
-        with trio.CancelScope(deadline=self._deadline) as scope:
-            message = await self._receive()
+        self._receiving += 1
+        try:
+            with trio.CancelScope(deadline=self._deadline) as scope:
+                message = await self._receive()
+        finally:
+            self._receiving -= 1
         if scope.cancelled_caught:
             self.late = self.refused = True
             return {"type": "http.disconnect"}
@@ -83,6 +95,8 @@ class _Body:
             self._left -= len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
             self.refused = self._left < 0
+            if self._complete or self.refused:
+                self._arrived.set()
         return {"type": "http.disconnect"} if self.refused else message
 
     async def send(self, message: Message) -> None:
@@ -90,7 +104,32 @@ class _Body:
         if self.refused and not self.answered:
             return
         self.answered = True
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self._take_rest()
         await self._send(message)
+
+    async def _take_rest(self) -> None:
+        """Take what is still to come of the body before the answer's end.
+
+        With a request half read, the connection could serve nothing more, and its client would not know.
+        """
+        while not (self._complete or self.refused):
+            if self._receiving:
+                with trio.CancelScope(deadline=self._deadline):
+                    await self._arrived.wait()
+                return
+            if (await self.receive())["type"] == "http.disconnect":
+                return
+
+
+def _is_told_twice(scope: Scope) -> bool:
+    """Say whether a body's end is told in two ways: who stands in between may have read the other one."""
+    names = {name for name, _ in scope["headers"]}
+    return {b"content-length", b"transfer-encoding"} <= names
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def _declared(scope: Scope) -> int:
@@ -101,9 +140,9 @@ def _declared(scope: Scope) -> int:
 
 
 async def _refuse(send: Send, status: int, code: str, message: str) -> None:
-    body = encode_error(code, message)
+    body = encode_problem(status, code, message)
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", CONTENT_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),

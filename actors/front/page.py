@@ -1,4 +1,4 @@
-"""The status page: one static file, allowed to run only what is written in it."""
+"""Pages: each one static file, allowed to run only what is written in it."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-_FILE = Path(__file__).with_name("pages") / "status.html"
+_FOLDER = Path(__file__).with_name("pages")
 
 
 @attrs.frozen
@@ -19,9 +19,9 @@ class Page:
     policy: str
 
 
-def load() -> Page:
-    """Read the page from the package."""
-    text = _FILE.read_text(encoding="utf-8")
+def load(file: str) -> Page:
+    """Read a page from the package."""
+    text = (_FOLDER / file).read_text(encoding="utf-8")
     body = text.encode()
     return Page(body, hashlib.sha256(body).hexdigest()[:16], policy(text))
 

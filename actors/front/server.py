@@ -3,7 +3,8 @@
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -13,10 +14,9 @@ from hypercorn.utils import repr_socket_addr
 
 from actors.front.connections import FrontConfig
 from actors.front.limits import Application, Limits, Receive, Scope, Send
+from actors.front.problems import RefusedRequestError
+from actors.front.refusals import refuse
 from wadm.mistakes import Mistake
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8920
 
 #: Requests in flight get this long (s) when the server is asked to stop.
 GRACE = 0.5
@@ -39,16 +39,24 @@ class BindError(Mistake):
 
 
 class Dispatcher:
-    """Sends each request to the application that owns its path."""
+    """Sends each request to the application that owns its path; ``others`` are those of a single path."""
 
-    def __init__(self, app: Application, mcp: Application | None) -> None:
-        self._app, self._mcp = app, mcp
+    def __init__(
+        self, app: Application, mcp: Application | None, others: Mapping[str, Application] | None = None
+    ) -> None:
+        self._app, self._mcp, self._others = app, mcp, others or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket or the server's lifespan."""
         path = scope.get("path", "")
-        if self._mcp is not None and (path == "/mcp" or path.startswith("/mcp/")):
+        if path in self._others:
+            await self._others[path](scope, receive, send)
+        elif self._mcp is not None and (path == "/mcp" or path.startswith("/mcp/")):
             await self._mcp(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()  # the handshake
+            sockets = RefusedRequestError(404, "not_found", "path", path, "/ws/v1 for a WebSocket")
+            await refuse(send, sockets, kind="websocket.http")
         else:
             await self._app(scope, receive, send)
 
@@ -89,24 +97,27 @@ def configure() -> FrontConfig:
     config.h11_max_incomplete_size = 32 * 1024
     config.h2_max_concurrent_streams = 20
     config.keep_alive_timeout = 15.0
+    config.ssl_handshake_timeout = 10.0
     config.websocket_max_message_size = 64 * 1024
+    config.websocket_ping_interval = 20.0
     config.graceful_timeout = GRACE
     config.shutdown_timeout = 2.0
     return config
 
 
 async def serve(
-    app: Application,
-    mcp: Application | None,
+    application: Application,
     listening: socket.socket,
     *,
+    tls: ssl.SSLContext | None = None,
     stopping: Callable[[], Awaitable[object]] = trio.sleep_forever,
     config: FrontConfig | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled, or until ``stopping()`` returns and the requests in flight had their grace."""
     config = config or configure()
-    served = Limits(Dispatcher(app, mcp))
+    config.tls = tls
+    served = Limits(application)
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         nursery.start_soon(_stop, config, stopping, stop)
@@ -126,7 +137,7 @@ async def _work(
     await worker_serve(
         ASGIWrapper(application),  # type: ignore[arg-type]  # the same protocol in looser words
         config,
-        sockets=Sockets([], [listening], []),
+        sockets=Sockets([], [listening], []) if config.tls is None else Sockets([listening], [], []),
         shutdown_trigger=stop.wait,
         task_status=task_status,
     )
@@ -143,8 +154,8 @@ async def _stop(config: FrontConfig, stopping: Callable[[], Awaitable[object]], 
         config.abort()
 
 
-def url(listening: socket.socket) -> str:
+def url(listening: socket.socket, *, tls: bool = False) -> str:
     """Return the URL under which this machine reaches a listening socket."""
     address = listening.getsockname()
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
-    return f"http://{repr_socket_addr(listening.family, (shown, *address[1:]))}"
+    return f"{'https' if tls else 'http'}://{repr_socket_addr(listening.family, (shown, *address[1:]))}"

@@ -16,7 +16,7 @@ from actors.rest import NotEver, NotNow
 from actors.runtime import Runtime
 from wadm.exchanges import registry
 from wadm.exchanges.base import Event, Filled, Gap, History, PageError, PageTrade, Rejected
-from wadm.exchanges.contiguity import MAX_ID, Missing, Position, without
+from wadm.exchanges.contiguity import MAX_ID, Missing, Position, common, joined, outside
 from wadm.exchanges.run import EARLIEST_MS
 from wadm.market import MILLISECOND, IdKind, Instrument, Trades
 
@@ -42,6 +42,7 @@ class Refill:
     runtime: Runtime
     exchange: str
     outbox: Outbox
+    #: by symbol: of what is missing, the ids that are not asked for again, ascending
     _given_up: dict[str, list[Missing]] = attrs.field(factory=dict, init=False)
     _refusals: Counter[str] = attrs.field(factory=Counter, init=False)
     _behind: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -55,14 +56,8 @@ class Refill:
             if memory is None or id_kind is not memory.source:
                 continue
             source = Source(memory.instrument, id_kind)
-            for one in ranges:
-                yield from ((source, part) for part in self._not_given_up(source, one))
-
-    def _not_given_up(self, source: Source, ids: Missing) -> list[Missing]:
-        left = [ids]
-        for given_up in self._given_up.get(source.instrument.key, []):
-            left = [part for one in left for part in without(one, given_up)]
-        return left
+            given_up = self._given_up.get(memory.instrument.key, [])
+            yield from ((source, part) for part in outside(ranges, given_up))
 
     # --- filling ---
 
@@ -141,12 +136,8 @@ class Refill:
 
     def _still_missing(self, source: Source, asked: Missing) -> list[Missing]:
         """Return what of the ids asked for is neither there nor given up."""
-        return [
-            part
-            for first, last in self._position(source).missing
-            if first <= asked.last and asked.first <= last
-            for part in self._not_given_up(source, Missing(max(first, asked.first), min(last, asked.last)))
-        ]
+        left = common([asked], self._position(source).missing)
+        return list(outside(left, self._given_up.get(source.instrument.key, [])))
 
     async def _take_page(self, source: Source, page: Sequence[PageTrade], wanted: Missing) -> int:
         """Take what is wanted out of a page that is not empty; return its last id."""
@@ -189,7 +180,9 @@ class Refill:
         key, at = source.instrument.key, None
         if behind is not None and behind.time >= EARLIEST_MS:
             at = behind.time * MILLISECOND
-        self._given_up.setdefault(key, []).append(missing)
+        given_up = joined([*self._given_up.get(key, []), missing])
+        # What came all the same is forgotten: positions miss a bounded number of ranges.
+        self._given_up[key] = list(common(given_up, self._position(source).missing))
         if key in self.runtime.symbols:
             self.runtime.symbols[key].note_given_up(source.id_kind, missing, reason, at)
             log.warning("gap_unfillable", symbol=key, first=missing.first, last=missing.last, reason=reason)

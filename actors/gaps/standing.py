@@ -101,7 +101,7 @@ def _take_up(memory: SymbolMemory, batches: Sequence[TradeBatch], reader: DataRe
 
 def _last_bar_close(memory: SymbolMemory, reader: DataReader) -> int | None:
     """Return the time (µs) of the last trade in a bar, None without one."""
-    name = memory.instrument
+    name, reader = memory.instrument, reader.recent
     try:
         extent = reader.extent(name.exchange, name.symbol)
         bars = reader.bars(name.exchange, name.symbol, extent[1] - MINUTE, extent[1]) if extent else []

@@ -14,6 +14,10 @@ class DiskFull(StorageError):  # the state of the disk, not a mistake: callers w
     """There is no room left. Nothing was half-written; the same call may be tried again."""
 
 
+class JournalUnreadable(StorageError):
+    """The journal cannot be read where it was asked; what others have stored may be as it should."""
+
+
 class NotKept(StorageError):  # nor is this a mistake of the storage's: what was asked for is too old
     """Raw trades that were kept once and no longer are."""
 

@@ -1,6 +1,7 @@
 """SQLite files of ours: how they are opened, told from foreign ones, and never overwritten."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ APPLICATION = 0x5741444D
 #: How long (s) to wait for another connection's lock. Only the closing of a reader ever holds one.
 BUSY_TIMEOUT = 5.0
 
-#: Pages (of 4 KiB) in the write-ahead log that bring about a checkpoint. The commit that makes it waits for
-#: the disk, so it must come to less than one commit in a hundred at the pace of a busy day.
-CHECKPOINT = 4096
+#: Bytes in a page of our files.
+PAGE = 4096
+
+#: Pages in the write-ahead log at which a commit folds them into the file by itself. It waits for the disk
+#: meanwhile, so a daemon does that in a thread of its own, long before.
+CHECKPOINT = 8_192
 
 
 @contextmanager
@@ -45,10 +49,11 @@ def check(db: sqlite3.Connection, path: Path, version: int) -> bool:
 
     Raises StorageError for a foreign file and for a schema other than ``version``.
     """
-    application, found = (
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    # One look: whoever makes the tables at this moment has made all of them or none.
+    empty, application, found = db.execute(
+        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_master), application_id, user_version "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if empty and application == 0 and found == 0:
         return False
     if application != APPLICATION:
@@ -78,19 +83,36 @@ def open_writer(path: Path, version: int, create: Callable[[sqlite3.Connection],
         db = connect(path, read_only=False)
         try:
             known = check(db, path, version)
-            db.execute("PRAGMA journal_mode = WAL")
+            if not known:
+                db.execute(f"PRAGMA page_size = {PAGE}")
+            _use_wal(db)
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
-            db.execute(f"PRAGMA journal_size_limit = {64 << 20}")
+            db.execute(f"PRAGMA journal_size_limit = {CHECKPOINT * PAGE}")
             if not known:
                 with transaction(db):
-                    create(db)
-                    db.execute(f"PRAGMA application_id = {APPLICATION}")
-                    db.execute(f"PRAGMA user_version = {version}")
+                    if not check(db, path, version):  # or another was faster
+                        create(db)
+                        db.execute(f"PRAGMA application_id = {APPLICATION}")
+                        db.execute(f"PRAGMA user_version = {version}")
         except BaseException:
             db.close()
             raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to WAL mode. Where two do so at once, SQLite turns one away instead of letting it wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def open_reader(path: Path, version: int) -> sqlite3.Connection:

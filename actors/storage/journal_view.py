@@ -1,27 +1,33 @@
 """The journal as its readers see it: short read transactions on connections of their own."""
 
+import math
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from heapq import merge
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import msgspec
 
-from actors.messages import Entry, GapRecord, TradeBatch
-from actors.storage import files
-from actors.storage.errors import StorageError
+from actors.messages import BookRecord, Entry, GapRecord, Kind, TradeBatch
+from actors.storage import files, stretch, tier_log
+from actors.storage.errors import JournalUnreadable, StorageError
 from actors.storage.payload import RecordRow, decode_batch, decode_record
 from actors.storage.runs import within
+from actors.storage.stretch import Stretch
 from wadm.bar import Bar, decode
 from wadm.market import Trades
 
 FILE_NAME = "journal.sqlite3"
 SCHEMA = 1
+
+EVERY_KIND = frozenset(Kind)
+
+#: What a record weighs in a read that is bounded by weight, in trades.
+RECORD = 10
 
 #: Batches decoded between two read transactions of a long read.
 PAGE = 256
@@ -52,41 +58,62 @@ class JournalView:
     _idle: deque[sqlite3.Connection] = attrs.field(factory=deque, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
 
+    @classmethod
+    def of_run(cls, directory: Path) -> Self:
+        """Return the view of a data directory; StorageError where nothing was ever stored there."""
+        if not (directory / FILE_NAME).is_file():
+            raise StorageError(
+                f"{directory} holds no data of wadm (no {FILE_NAME}): give the data directory of a run"
+            )
+        return cls(directory)
+
     @property
     def path(self) -> Path:
         """The journal's file."""
         return self.directory / FILE_NAME
 
-    def read(self, after: int, limit: int) -> list[Numbered]:
-        """Return up to ``limit`` entries that follow ``after``, by ascending sequence number."""
-        with self._reading() as db:
-            found = merge(
-                self._batches_after(db, after, limit), self._records_after(db, after, limit), key=_seq
-            )
-            return list(islice(found, limit))
+    def read(
+        self, after: int, limit: int, kinds: Collection[Kind] = EVERY_KIND, weight: float = math.inf
+    ) -> tuple[list[Numbered], int]:
+        """Return up to ``limit`` entries of these kinds that follow ``after``, and how far that read.
 
-    def read_records(self, after: int, limit: int) -> tuple[list[Numbered], int]:
-        """Return up to ``limit`` entries other than trades that follow ``after``, and how far that read.
-
-        The number returned is that of the last entry where the journal had more, else the journal's last.
+        They ascend by sequence number. The number returned is that of the last entry where there may be
+        more, else the journal's last. Reading ends early with the entry that makes them as heavy as
+        ``weight``: a trade weighs 1, a record ``RECORD``.
         """
-        with self._reading() as db:
-            found = self._records_after(db, after, limit)
-            return found, found[-1][0] if len(found) == limit else max(after, _last_seq(db))
+        found: list[Numbered] = []
+        with self._reading() as db, ExitStack() as opened:
+            streams = [self._records_after(db, after, limit, sorted({*kinds} - {Kind.TRADES}), opened)]
+            if Kind.TRADES in kinds:
+                streams.append(self._batches_after(db, after, limit, opened))
+            for numbered in merge(*streams, key=_seq):
+                found.append(numbered)
+                weight -= len(numbered[1].trades) if isinstance(numbered[1], TradeBatch) else RECORD
+                if len(found) == limit or weight <= 0:
+                    return found, numbered[0]
+            return found, max(after, _last_seq(db))
 
-    def _batches_after(self, db: sqlite3.Connection, after: int, limit: int) -> list[Numbered]:
-        rows = db.execute(
+    def _batches_after(
+        self, db: sqlite3.Connection, after: int, limit: int, opened: ExitStack
+    ) -> Iterator[Numbered]:
+        rows = opened.enter_context(closing(db.cursor()))
+        rows.execute(
             f"SELECT {_BATCH} FROM batches JOIN streams ON id = stream WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
-        return [(row[0], _batch(row)) for row in rows]
+        return ((row[0], _batch(row)) for row in rows)
 
-    def _records_after(self, db: sqlite3.Connection, after: int, limit: int) -> list[Numbered]:
-        rows = db.execute(
-            f"SELECT {_RECORD} FROM records JOIN streams ON id = stream WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, limit),
+    def _records_after(
+        self, db: sqlite3.Connection, after: int, limit: int, kinds: Sequence[Kind], opened: ExitStack
+    ) -> Iterator[Numbered]:
+        marks = ",".join("?" * len(kinds))
+        rows = opened.enter_context(closing(db.cursor()))
+        rows.execute(
+            f"SELECT {_RECORD} FROM records JOIN streams ON id = stream "
+            f"WHERE seq > ? AND kind IN ({marks}) ORDER BY seq LIMIT ?",
+            (after, *kinds, limit),
         )
-        return [(row[0], _record(row)) for row in rows]
+        return ((row[0], _record(row)) for row in rows)
 
     def overlapping(self, exchange: str, symbol: str, start: int, end: int) -> Iterator[TradeBatch]:
         """Yield the batches still kept that have trades in ``[start, end)`` (µs, exchange time), whole.
@@ -132,6 +159,30 @@ class JournalView:
             )
             return [_batch(row) for row in rows]
 
+    def newest(self, exchange: str, symbol: str, count: int) -> Stretch:
+        """Return the batches of the newest ``count`` trades, by the exchange's time."""
+        with self._reading() as db:
+            found = stretch.newest(db, _stream(db, exchange, symbol), count)
+            return Stretch(found, [], _first_seq(db), _last_seq(db))
+
+    def following(self, exchange: str, symbol: str, seq: int, count: int, before: int = 0) -> Stretch:
+        """Return the batches from ``seq`` on that have ``count`` trades, and ``before`` trades before it."""
+        with self._reading() as db:
+            stream = _stream(db, exchange, symbol)
+            found = stretch.following(db, stream, seq, count)
+            ahead = stretch.preceding(db, stream, seq, before) if before else []
+            return Stretch(found, [batch for _, batch in ahead], _first_seq(db), _last_seq(db))
+
+    def seq_at(self, exchange: str, symbol: str, at: int) -> tuple[int, int | None]:
+        """Return the first sequence number with trades of ``at`` (µs, exchange time) or later.
+
+        Beside it the time of the oldest trade kept, None while there are none.
+        """
+        with self._reading() as db:
+            stream = _stream(db, exchange, symbol)
+            found = stretch.seq_at(db, stream, at)
+            return _last_seq(db) + 1 if found is None else found, stretch.oldest_time(db, stream)
+
     def bars(self, exchange: str, symbol: str, start: int, end: int, after: int = 0) -> list[Bar]:
         """Return the bars that start in ``[start, end)`` (µs) among the entries past ``after``.
 
@@ -145,6 +196,18 @@ class JournalView:
             )
             latest: dict[int, bytes] = dict(found.fetchall())
             return [decode(payload) for payload in latest.values()]
+
+    def books(self, exchange: str, symbol: str, start: int, end: int) -> list[BookRecord]:
+        """Return the order books of ``[start, end)`` (µs, exchange time) that are still kept, ascending."""
+        with self._reading() as db:
+            found = db.execute(
+                f"SELECT {_RECORD} FROM records JOIN streams ON id = stream "
+                "WHERE stream = ? AND kind = 'book' AND timeframe = '' AND start >= ? AND start < ? "
+                "ORDER BY start",
+                (_stream(db, exchange, symbol), start, end),
+            )
+            records = [_record(row) for row in found]
+        return [record for record in records if isinstance(record, BookRecord)]
 
     def gaps(self, exchange: str, symbol: str, after: int = 0) -> list[GapRecord]:
         """Return the records of gaps past ``after``, in the order in which they were journalled."""
@@ -180,6 +243,33 @@ class JournalView:
         with self._reading() as db:
             return db.execute("SELECT exchange, symbol FROM streams ORDER BY exchange, symbol").fetchall()
 
+    def holds(self) -> dict[str, int]:
+        """Return how many entries are still kept, by kind; trades are counted in batches."""
+        with self._reading() as db:
+            (batches,) = db.execute("SELECT count(*) FROM batches").fetchone()
+            records = db.execute("SELECT kind, count(*) FROM records GROUP BY kind ORDER BY kind")
+            return {str(Kind.TRADES): batches, **dict(records.fetchall())}
+
+    def first_seq(self) -> int:
+        """Return the number of the oldest entry still kept; with none, the one after the journal's last."""
+        with self._reading() as db:
+            return _first_seq(db)
+
+    def written_at(self, seq: int) -> int | None:
+        """Return when an entry was committed (µs, to the second), None where that is not known."""
+        with self._reading() as db:
+            return written_at(db, seq)
+
+    def places(self) -> dict[str, int]:
+        """Return how far each target had come that followed this journal, when that was last noted."""
+        with self._reading() as db:
+            return tier_log.places(db)
+
+    def losses(self, target: str | None = None) -> list[tier_log.Loss]:
+        """Return what targets lost because the journal had to let it go, of one or of all."""
+        with self._reading() as db:
+            return tier_log.losses(db, target)
+
     def last_seq(self) -> int:
         """Return the last sequence number ever given, 0 at first. Trimming does not lower it."""
         with self._reading() as db:
@@ -206,9 +296,12 @@ class JournalView:
         try:
             with files.explained(self.path), files.transaction(db, "BEGIN"):
                 yield db
+        except StorageError as error:
+            db.close()
+            raise JournalUnreadable(str(error)) from error
         except (msgspec.MsgspecError, ValueError) as error:
             db.close()
-            raise StorageError(
+            raise JournalUnreadable(
                 f"{self.path} holds an entry that cannot be read ({error}): restore it from a backup, "
                 "or move it away to start anew"
             ) from error
@@ -220,8 +313,21 @@ class JournalView:
             JournalView.close(self)
 
 
+def written_at(db: sqlite3.Connection, seq: int) -> int | None:
+    """Return when an entry was committed (µs), or one soon after where it was long ago."""
+    before = db.execute("SELECT at FROM moments WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
+    found = before or db.execute("SELECT at FROM moments ORDER BY seq LIMIT 1").fetchone()
+    return None if found is None else int(found[0])
+
+
 def _seq(numbered: Numbered) -> int:
     return numbered[0]
+
+
+def _first_seq(db: sqlite3.Connection) -> int:
+    tables = "batches", "records"
+    firsts = [db.execute(f"SELECT min(seq) FROM {table}").fetchone()[0] for table in tables]
+    return min((one for one in firsts if one is not None), default=_last_seq(db) + 1)
 
 
 def _last_seq(db: sqlite3.Connection) -> int:

@@ -21,6 +21,8 @@ class Marks:
 
     last_seq: int = 0
     batches: dict[tuple[int, str], int] = attrs.field(factory=dict)
+    #: by symbol (``exchange:SYMBOL``), the last number of the last commit that had trades of it
+    traded: dict[str, int] = attrs.field(factory=dict)
     _notice: Notice = attrs.field(factory=Notice, init=False, repr=False)
 
     def publish(self, last_seq: int, committed: Iterable[Entry]) -> None:
@@ -31,6 +33,7 @@ class Marks:
                 stream = entry.incarnation, entry.trades.key
                 # Taken out and put back, so that the dictionary's order is that of the last movement.
                 self.batches[stream] = max(self.batches.pop(stream, 0), entry.number)
+                self.traded[entry.trades.key] = self.last_seq
         while len(self.batches) > STREAMS:
             del self.batches[next(iter(self.batches))]
         self._notice.notify()

@@ -1,17 +1,26 @@
 """Journal entries as bytes: MessagePack around packed columns of integers. Exact in both directions."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import msgspec
 
-from actors.messages import BarRecord, Entry, GapRecord, OrderFlowRecord, ProfileRecord, TradeBatch
+from actors.messages import (
+    BarRecord,
+    BookRecord,
+    GapRecord,
+    Kind,
+    LevelsRecord,
+    OrderFlowRecord,
+    ProfileRecord,
+    TradeBatch,
+)
+from actors.storage import window_payload as windows
 from actors.storage.errors import StorageError
+from actors.storage.formats import check_format
 from wadm import bar as bars
 from wadm import columns
-from wadm.analytics.order_flow import OrderFlow
-from wadm.analytics.profile import Profile, ValueAreaMethod
 from wadm.coverage import AnyGap, SuspectedGap
 from wadm.exchanges.base import Gap
 from wadm.market import IdKind, TradeId, Trades
@@ -23,6 +32,11 @@ TIMES = "time"
 
 #: A gap's states, weakest first: a stronger one replaces a weaker one, as a higher revision does.
 GAP_STATES = ("open", "unfillable", "filled")
+
+#: How often levels are recorded: the timeframe that they are filed under.
+LEVELS_EVERY = "1h"
+
+Record = BarRecord | BookRecord | ProfileRecord | OrderFlowRecord | LevelsRecord | GapRecord
 
 
 class RecordRow(NamedTuple):
@@ -50,31 +64,21 @@ class _Batch(msgspec.Struct, array_like=True, frozen=True):
     counts: bytes
 
 
-class _Profile(msgspec.Struct, array_like=True, frozen=True):
-    format: int
-    partial: bool
-    row_size: str
-    quantity_decimals: int
-    poc: int | None
-    vah: int | None
-    val: int | None
-    value_area_volume: str
-    value_area: str
-    method: ValueAreaMethod
-    numbers: bytes
-    buys: bytes
-    sells: bytes
-    buy_counts: bytes
-    sell_counts: bytes
+class _Side(msgspec.Struct, array_like=True, frozen=True):
+    """One side of a book. The best price stands apart: the steps from it on fit fewer bytes each."""
+
+    best: bytes
+    steps: bytes
+    quantities: bytes
 
 
-class _OrderFlow(msgspec.Struct, array_like=True, frozen=True):
+class _Book(msgspec.Struct, array_like=True, frozen=True):
     format: int
-    partial: bool
+    sequence: int
+    price_decimals: int
     quantity_decimals: int
-    figures: bytes
-    imbalance_ratio: str | None
-    exact_path: bool
+    bids: _Side
+    asks: _Side
 
 
 class _Gap(msgspec.Struct, array_like=True, frozen=True):
@@ -86,15 +90,8 @@ class _Gap(msgspec.Struct, array_like=True, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _batches = msgspec.msgpack.Decoder(_Batch)
-_profiles = msgspec.msgpack.Decoder(_Profile)
-_order_flows = msgspec.msgpack.Decoder(_OrderFlow)
+_books = msgspec.msgpack.Decoder(_Book)
 _gaps = msgspec.msgpack.Decoder(_Gap)
-
-#: The whole numbers of an OrderFlow, in the order of their column.
-_FIGURES = (
-    "buy_volume", "sell_volume", "buy_trades", "sell_trades",
-    "delta", "delta_high", "delta_low", "cvd", "session_start",
-)  # fmt: skip
 
 
 def encode_batch(batch: TradeBatch) -> bytes:
@@ -121,7 +118,7 @@ def _pack_ids(ids: Sequence[TradeId]) -> bytes | list[int | str]:
 def decode_batch(exchange: str, symbol: str, incarnation: int, number: int, payload: bytes) -> TradeBatch:
     """Return the batch. ``clock`` is 0.0: a monotonic clock means nothing to a later process."""
     stored = _batches.decode(payload)
-    _check(stored.format)
+    check_format(stored.format, FORMAT)
     trades = Trades(
         exchange, symbol, stored.id_kind, stored.price_decimals, stored.quantity_decimals,
         stored.ids if isinstance(stored.ids, list) else columns.unpack_rising(stored.ids),
@@ -133,56 +130,90 @@ def decode_batch(exchange: str, symbol: str, incarnation: int, number: int, payl
     return TradeBatch(trades, incarnation, number, stored.received_at, 0.0, stored.market_time)
 
 
-def encode_record(record: BarRecord | ProfileRecord | OrderFlowRecord | GapRecord) -> RecordRow:
-    """Return a record as its row."""
-    if isinstance(record, BarRecord):
-        bar = record.bar
-        return RecordRow("bar", "1m", bar.start, bar.end, bar.revision, bars.encode(bar))
-    if isinstance(record, ProfileRecord):
-        payload = _profile_bytes(record)
-        return RecordRow("profile", record.timeframe, record.start, record.end, record.revision, payload)
-    if isinstance(record, OrderFlowRecord):
-        payload = _order_flow_bytes(record)
-        return RecordRow("order_flow", record.timeframe, record.start, record.end, record.revision, payload)
-    gap = record.gap
-    payload = _encode(_Gap(FORMAT, gap.at, record.state, record.reason))
-    kind = gap.id_kind or TIMES
-    return RecordRow("gap", kind, gap.first, gap.last, GAP_STATES.index(record.state), payload)
+def count_trades(payload: bytes) -> int:
+    """Return how many trades a batch has, 0 for one that cannot be read."""
+    try:
+        return len(columns.unpack(_batches.decode(payload).counts))
+    except (msgspec.MsgspecError, columns.ColumnError):
+        return 0
 
 
-def _profile_bytes(record: ProfileRecord) -> bytes:
-    profile = record.profile
-    rows = sorted(profile.rows.items())
+def encode_record(record: Record) -> RecordRow:
+    """Return a record as its row. A book is known by its time: there is one of each instant."""
+    match record:
+        case BarRecord(bar=bar):
+            return RecordRow(Kind.BAR, "1m", bar.start, bar.end, bar.revision, bars.encode(bar))
+        case BookRecord(at=at):
+            return RecordRow(Kind.BOOK, "", at, at, 0, _book_bytes(record))
+        case ProfileRecord(timeframe=timeframe, start=start, end=end, revision=revision):
+            payload = windows.encode_profile(record)
+            return RecordRow(Kind.PROFILE, timeframe, start, end, revision, payload)
+        case OrderFlowRecord(timeframe=timeframe, start=start, end=end, revision=revision):
+            payload = windows.encode_order_flow(record)
+            return RecordRow(Kind.ORDER_FLOW, timeframe, start, end, revision, payload)
+        case LevelsRecord(start=start, end=end, revision=revision):
+            payload = windows.encode_levels(record)
+            return RecordRow(Kind.LEVELS, LEVELS_EVERY, start, end, revision, payload)
+        case GapRecord(gap=gap, state=state):
+            payload = _encode(_Gap(FORMAT, gap.at, state, record.reason))
+            kind = gap.id_kind or TIMES
+            return RecordRow(Kind.GAP, kind, gap.first, gap.last, GAP_STATES.index(state), payload)
+
+
+def _book_bytes(record: BookRecord) -> bytes:
     return _encode(
-        _Profile(
-            FORMAT, record.partial, str(profile.row_size), profile.quantity_decimals,
-            profile.poc, profile.vah, profile.val,
-            str(profile.value_area_volume), str(profile.value_area), profile.method,
-            columns.pack_rising([number for number, _ in rows]),
-            *(columns.pack([row[index] for _, row in rows]) for index in range(4)),
+        _Book(
+            FORMAT, record.sequence, record.price_decimals, record.quantity_decimals,
+            _pack_side(record.bids), _pack_side(record.asks),
         )
     )  # fmt: skip
 
 
-def _order_flow_bytes(record: OrderFlowRecord) -> bytes:
-    flow = record.order_flow
-    figures = columns.pack([getattr(flow, name) for name in _FIGURES])
-    imbalance = None if flow.imbalance_ratio is None else str(flow.imbalance_ratio)
-    return _encode(
-        _OrderFlow(FORMAT, record.partial, flow.quantity_decimals, figures, imbalance, flow.exact_path)
-    )
+def _pack_side(levels: Sequence[tuple[int, int]]) -> _Side:
+    prices = [price for price, _ in levels]
+    steps = [after - before for before, after in pairwise(prices)]
+    return _Side(columns.pack(prices[:1]), columns.pack(steps), columns.pack([size for _, size in levels]))
 
 
-def decode_record(exchange: str, symbol: str, row: RecordRow) -> Entry:
-    """Return the record of a row."""
-    if row.kind == "bar":
-        return BarRecord(exchange, symbol, bars.decode(row.payload))
-    if row.kind == "profile":
-        return _profile_record(exchange, symbol, row)
-    if row.kind == "order_flow":
-        return _order_flow_record(exchange, symbol, row)
+def decode_record(exchange: str, symbol: str, row: RecordRow) -> Record:
+    """Return the record of a row. Raises StorageError for a format or a kind of a later version."""
+    name, span = (exchange, symbol), (row.start, row.end, row.revision)
+    match row.kind:
+        case Kind.BAR:
+            return BarRecord(*name, bars.decode(row.payload))
+        case Kind.BOOK:
+            return _book_record(exchange, symbol, row)
+        case Kind.PROFILE:
+            return windows.decode_profile((*name, row.timeframe, *span), row.payload)
+        case Kind.ORDER_FLOW:
+            return windows.decode_order_flow((*name, row.timeframe, *span), row.payload)
+        case Kind.LEVELS:
+            return windows.decode_levels(*name, span, row.payload)
+        case Kind.GAP:
+            return _gap_record(exchange, symbol, row)
+        case _:
+            raise StorageError(
+                f"a journal entry is of a kind unknown to this version ({row.kind}): upgrade to read it"
+            )
+
+
+def _book_record(exchange: str, symbol: str, row: RecordRow) -> BookRecord:
+    stored = _books.decode(row.payload)
+    check_format(stored.format, FORMAT)
+    return BookRecord(
+        exchange, symbol, row.start, stored.sequence, stored.price_decimals, stored.quantity_decimals,
+        _unpack_side(stored.bids), _unpack_side(stored.asks),
+    )  # fmt: skip
+
+
+def _unpack_side(side: _Side) -> list[tuple[int, int]]:
+    prices = accumulate([*columns.unpack(side.best), *columns.unpack(side.steps)])
+    return list(zip(prices, columns.unpack(side.quantities), strict=True))
+
+
+def _gap_record(exchange: str, symbol: str, row: RecordRow) -> GapRecord:
     stored = _gaps.decode(row.payload)
-    _check(stored.format)
+    check_format(stored.format, FORMAT)
     gap = gap_of(exchange, symbol, row.timeframe, (row.start, row.end), stored.at)
     return GapRecord(gap, stored.state, stored.reason)
 
@@ -192,42 +223,3 @@ def gap_of(exchange: str, symbol: str, id_kind: str, span: tuple[int, int], at: 
     if id_kind == TIMES:
         return SuspectedGap(exchange, symbol, *span)
     return Gap(exchange, symbol, IdKind(id_kind), *span, at)
-
-
-def _profile_record(exchange: str, symbol: str, row: RecordRow) -> ProfileRecord:
-    stored = _profiles.decode(row.payload)
-    _check(stored.format)
-    sides = zip(
-        *map(columns.unpack, (stored.buys, stored.sells, stored.buy_counts, stored.sell_counts)), strict=True
-    )
-    numbers = columns.unpack_rising(stored.numbers)
-    profile = Profile(
-        Decimal(stored.row_size), stored.quantity_decimals,
-        {number: list(side) for number, side in zip(numbers, sides, strict=True)},
-        stored.poc, stored.vah, stored.val,
-        int(stored.value_area_volume), Decimal(stored.value_area), stored.method,
-    )  # fmt: skip
-    return ProfileRecord(
-        exchange, symbol, row.timeframe, row.start, row.end, row.revision, stored.partial, profile
-    )
-
-
-def _order_flow_record(exchange: str, symbol: str, row: RecordRow) -> OrderFlowRecord:
-    stored = _order_flows.decode(row.payload)
-    _check(stored.format)
-    flow = OrderFlow(
-        quantity_decimals=stored.quantity_decimals,
-        imbalance_ratio=None if stored.imbalance_ratio is None else Decimal(stored.imbalance_ratio),
-        exact_path=stored.exact_path,
-        **dict(zip(_FIGURES, columns.unpack(stored.figures), strict=True)),
-    )
-    return OrderFlowRecord(
-        exchange, symbol, row.timeframe, row.start, row.end, row.revision, stored.partial, flow
-    )
-
-
-def _check(found: int) -> None:
-    if found != FORMAT:
-        raise StorageError(
-            f"a journal entry has format {found}, this version reads {FORMAT}: upgrade to read it"
-        )

@@ -1,61 +1,79 @@
-"""What a data directory knows of the market: the store's bars overlaid with what only the journal has yet.
+"""What a data directory knows of the market: the bars of store and archive, and what only the journal has.
 
 For the daemon itself, and for reading a directory with no daemon running (or beside one).
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
 import attrs
 
-from actors.messages import GapRecord
+from actors.messages import BookRecord, GapRecord
 from actors.storage import engines
+from actors.storage.cold.archive import Archive
 from actors.storage.errors import NotKept, StorageError
-from actors.storage.journal_view import FILE_NAME, JournalView
+from actors.storage.journal_view import JournalView
+from actors.storage.opening import open_archive, open_store
 from actors.storage.payload import GAP_STATES
+from actors.storage.reach import Reach
 from actors.storage.runs import distinct, within
-from actors.storage.sql import SqlStore
-from actors.storage.store import Store
+from actors.storage.store import Store, named
+from actors.storage.tier_log import Loss
 from wadm import bar as bars
 from wadm.bar import Bar
-from wadm.coverage import AnyGap, SuspectedGap
+from wadm.coverage import AnyGap, SuspectedGap, Unreadable
 from wadm.instants import iso
-from wadm.market import MINUTE
+from wadm.market import MINUTE, SECOND, Trades
+from wadm.sections import StorageSettings
 from wadm.series import BarSeries
+
+#: A bar is committed so long (µs) after its start, where it is not late.
+LATE = 2 * MINUTE
 
 _FOREVER = 1 << 62
 
 
 @attrs.define(eq=False)
 class DataReader:
-    """Reads journal and store as one. Times are µs; every method may raise StorageError.
+    """Reads journal, store and archive as one. Times are µs; every method may raise StorageError.
 
-    ``store`` is None where there is none yet: the journal then serves alone.
+    ``store`` is None where there is none yet: the journal then serves alone. What of the archive cannot be
+    read is left out, and ``unreadable`` tells of it. A store that ``reach`` knows to be down is not asked.
     """
 
     journal: JournalView
     store: Store | None
+    archive: Archive | None = None
+    reach: Reach = attrs.field(factory=Reach)
 
     @classmethod
-    def open(cls, directory: Path, store_url: str | None = None) -> Self:
-        """Open a data directory for reading only; ``store_url`` where its store is not the embedded one.
+    def open(cls, directory: Path, storage: StorageSettings | None = None) -> Self:
+        """Open a data directory for reading only; ``storage`` where its tiers are not the embedded ones.
 
         Raises StorageError if nothing was ever stored in the directory.
         """
-        if not (directory / FILE_NAME).is_file():
-            raise StorageError(
-                f"{directory} holds no data of wadm (no {FILE_NAME}): give the data directory of a run"
-            )
-        journal = JournalView(directory)
+        journal = JournalView.of_run(directory)
         try:
-            follows = journal.identity()
-            store = None
-            if store_url is not None or (directory / engines.EMBEDDED).is_file():
-                store = SqlStore(store_url or engines.embedded_url(directory), follows, read_only=True)
+            follows, storage = journal.identity(), storage or StorageSettings()
+            archive, store = open_archive(storage, directory, shared=True), None
+            if storage.mongodb_url or storage.db_url or (directory / engines.EMBEDDED).is_file():
+                store = open_store(storage, directory, follows, read_only=True)
         except StorageError:
             journal.close()
             raise
-        return cls(journal, store)
+        return cls(journal, store, archive)
+
+    @property
+    def recent(self) -> Self:
+        """The same without the archive: for who needs only the newest bars and may not wait."""
+        return attrs.evolve(self, archive=None)
+
+    @property
+    def alone(self) -> Self:
+        """The journal only, for when nothing else can be reached."""
+        return attrs.evolve(self, store=None, archive=None, reach=Reach())
 
     def close(self) -> None:
         """Close journal and store."""
@@ -65,27 +83,53 @@ class DataReader:
 
     def symbols(self) -> list[tuple[str, str]]:
         """Return every (exchange, symbol) of which there is data, sorted."""
+        self.reach.check()
         stored = [] if self.store is None else self.store.symbols()
-        return sorted({*stored, *self.journal.symbols()})
+        archived = [] if self.archive is None else self.archive.symbols()
+        return sorted({*stored, *archived, *self.journal.symbols()})
 
     def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
         """Return the closed one-minute bars that start in ``[start, end)``, the highest revision of each."""
+        self.reach.check()
         found: dict[int, Bar] = {}
-        after = 0
+        stored, after = list[Bar](), 0
         if self.store is not None:
             # The cursor first: what is carried over in between is then found twice, and not missed.
             after = self.store.cursor()
-            found = {bar.start: bar for bar in self.store.bars(exchange, symbol, start, end)}
-        for bar in self.journal.bars(exchange, symbol, start, end, after):
+            stored = self.store.bars(exchange, symbol, start, end)
+        # The archive after the store: what is moved there in between is then found twice, and not missed.
+        archived = () if self.archive is None else self.archive.bars(exchange, symbol, start, end)
+        # Of two of one revision the archive's is the one that stays.
+        for bar in chain(archived, stored, self.journal.bars(exchange, symbol, start, end, after)):
             if bar.start not in found or bar.revision > found[bar.start].revision:
                 found[bar.start] = bar
         return [found[at] for at in sorted(found)]
 
+    def reaches_archive(self, exchange: str, symbol: str, start: int, end: int) -> bool:
+        """Say whether the archive has days that have minutes in ``[start, end)``."""
+        return self.archive is not None and self.archive.has(exchange, symbol, start, end)
+
+    def unreadable(self, exchange: str, symbol: str, start: int, end: int) -> list[Unreadable]:
+        """Return the parts of ``[start, end)`` that could not be read when they were last wanted.
+
+        What the store never got is among them: the journal had to let it go first.
+        """
+        found = [] if self.archive is None else self.archive.unreadable(exchange, symbol, start, end)
+        if self.store is not None:
+            losses = self.journal.losses(named(self.store.name, self.store.address))
+            found += [part for loss in losses if (part := _lost(loss, start, end)) is not None]
+        return found
+
     def extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:
         """Return the first start and the last end of the closed bars, None while there are none."""
-        stored = None if self.store is None else self.store.extent(exchange, symbol)
-        both = [extent for extent in (stored, self.journal.bar_extent(exchange, symbol)) if extent]
-        return (min(start for start, _ in both), max(end for _, end in both)) if both else None
+        self.reach.check()
+        tiers = (
+            None if self.store is None else self.store.extent(exchange, symbol),
+            None if self.archive is None else self.archive.extent(exchange, symbol),
+            self.journal.bar_extent(exchange, symbol),
+        )
+        known = [extent for extent in tiers if extent is not None]
+        return (min(start for start, _ in known), max(end for _, end in known)) if known else None
 
     def unclosed(self, exchange: str, symbol: str) -> list[Bar]:
         """Return the minutes after the last closed bar, made from raw trades and marked partial."""
@@ -135,21 +179,44 @@ class DataReader:
                 )
         return [part]
 
+    def trades(self, exchange: str, symbol: str, start: int, end: int) -> Iterator[Trades]:
+        """Yield the raw trades of ``[start, end)`` that are still kept; one may come twice."""
+        return self.journal.trades(exchange, symbol, start, end)
+
+    def books(self, exchange: str, symbol: str, start: int, end: int) -> list[BookRecord]:
+        """Return the order books that were taken down in ``[start, end)``, ascending by time."""
+        self.reach.check()
+        stored = [] if self.store is None else self.store.books(exchange, symbol, start, end)
+        found = {book.at: book for book in [*stored, *self.journal.books(exchange, symbol, start, end)]}
+        return [found[at] for at in sorted(found)]
+
     def gaps(self, exchange: str, symbol: str, start: int, end: int) -> list[GapRecord]:
         """Return what is still missing of the gaps noticed in ``[start, end)``, or suspected there.
 
         What was filled is taken out of the gap it lay in; what cannot be filled says so.
         """
+        self.reach.check()
         stored, after = [], 0
         if self.store is not None:
             after = self.store.cursor()
             stored = self.store.gaps(exchange, symbol, 0, _FOREVER)
         # A part of a gap may be noticed at another time than the whole: what is left of all is looked at.
         left = missing([*stored, *self.journal.gaps(exchange, symbol, after)])
-        return [one for one in left if _touches(one.gap, start, end)]
+        return [one for one in left if touches(one.gap, start, end)]
 
 
-def _touches(gap: AnyGap, start: int, end: int) -> bool:
+def _lost(loss: Loss, start: int, end: int) -> Unreadable | None:
+    """Return the part of ``[start, end)`` of which a store lost records, None where that is not known."""
+    if loss.records == 0 or loss.first_at is None or loss.last_at is None:
+        return None
+    # A bar is committed soon after its end, and the time of commits is known to the second.
+    first, last = max(start, loss.first_at - LATE), min(end, loss.last_at + SECOND)
+    why = f"{loss.target} lost what was received then: it was down longer than storage.quota_mb has room for"
+    return Unreadable(first, last, why) if first < last else None
+
+
+def touches(gap: AnyGap, start: int, end: int) -> bool:
+    """Say whether a gap was noticed in ``[start, end)``, or lies there."""
     since = gap.first if isinstance(gap, SuspectedGap) else gap.at
     return start <= gap.at and since < end
 

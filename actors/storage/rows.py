@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from actors.messages import BarRecord, GapRecord, OrderFlowRecord, ProfileRecord
+from actors.messages import BarRecord, GapRecord, LevelMark, LevelsRecord, OrderFlowRecord, ProfileRecord
 from actors.storage.payload import GAP_STATES, TIMES, gap_of
 from wadm import bar as bar_codec
+from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile, ValueAreaMethod
 from wadm.numbers import from_decimal, to_decimal
@@ -138,6 +139,7 @@ _VOLUMES = {
     "cvd": "cumulative_delta",
 }
 _PLAIN = ("buy_trades", "sell_trades", "session_start", "imbalance_ratio", "exact_path", "quantity_decimals")
+_COUNTS = ("large_trades", "absorption_events")
 
 
 def order_flow_row(record: OrderFlowRecord) -> Row:
@@ -146,7 +148,8 @@ def order_flow_row(record: OrderFlowRecord) -> Row:
     volumes = {
         column: to_decimal(getattr(flow, name), flow.quantity_decimals) for name, column in _VOLUMES.items()
     }
-    return _window_row(record) | volumes | {name: getattr(flow, name) for name in _PLAIN}
+    counts = {name: getattr(record, name) for name in _COUNTS}
+    return _window_row(record) | volumes | {name: getattr(flow, name) for name in _PLAIN} | counts
 
 
 def order_flow_record(row: Mapping[str, Any]) -> OrderFlowRecord:
@@ -156,7 +159,32 @@ def order_flow_record(row: Mapping[str, Any]) -> OrderFlowRecord:
     for name, column in _VOLUMES.items():
         figures[name] = _scaled(row[column], decimals)
     del figures["volume"]  # the sum of two others
-    return OrderFlowRecord(*_window(row), OrderFlow(**figures))
+    return OrderFlowRecord(*_window(row), OrderFlow(**figures), **{name: row[name] for name in _COUNTS})
+
+
+def level_rows(record: LevelsRecord) -> list[Row]:
+    """Return the rows of liquidity levels, one for each."""
+    return [
+        {
+            "exchange": record.exchange,
+            "symbol": record.symbol,
+            "liquidity_type": str(level.kind),
+            "price": level.price,
+            "strength": level.strength,
+            "volume": level.volume,
+            "touches": level.touches,
+            "last_touch": level.last_touch,
+            "as_of": record.end,
+            "revision": record.revision,
+        }
+        for level in record.levels
+    ]
+
+
+def level_mark(row: Mapping[str, Any]) -> LevelMark:
+    """Return the liquidity level of a row."""
+    names = ("price", "strength", "volume", "touches", "last_touch")
+    return LevelMark(LiquidityType(row["liquidity_type"]), *(row[name] for name in names))
 
 
 def gap_row(record: GapRecord) -> Row:
@@ -170,7 +198,7 @@ def gap_row(record: GapRecord) -> Row:
         "last_id": gap.last,
         "noticed_at": gap.at,
         "state": record.state,
-        "reason": record.reason,
+        "reason": record.reason.replace("\0", ""),  # which PostgreSQL's text cannot hold
         "revision": GAP_STATES.index(record.state),
     }
 

@@ -12,7 +12,7 @@ def within(trades: Trades, start: int, end: int) -> Trades:
     times = trades.times
     if start <= min(times, default=start) and max(times, default=start) < end:
         return trades
-    return _picked(trades, [index for index, time in enumerate(times) if start <= time < end])
+    return picked(trades, [index for index, time in enumerate(times) if start <= time < end])
 
 
 def distinct(runs: Iterable[Trades]) -> Iterator[Trades]:
@@ -26,10 +26,11 @@ def distinct(runs: Iterable[Trades]) -> Iterator[Trades]:
                 seen.add(name)
                 fresh.append(index)
         if fresh:
-            yield trades if len(fresh) == len(trades) else _picked(trades, fresh)
+            yield trades if len(fresh) == len(trades) else picked(trades, fresh)
 
 
-def _picked(trades: Trades, chosen: Sequence[int]) -> Trades:
+def picked(trades: Trades, chosen: Sequence[int]) -> Trades:
+    """Return the trades at these indexes of a run."""
     return attrs.evolve(
         trades,
         ids=[trades.ids[index] for index in chosen],
@@ -38,3 +39,31 @@ def _picked(trades: Trades, chosen: Sequence[int]) -> Trades:
         signed_quantities=[trades.signed_quantities[index] for index in chosen],
         counts=[trades.counts[index] for index in chosen],
     )
+
+
+def ordered(runs: Iterable[Trades]) -> Trades | None:
+    """Return runs of one symbol as one, in their order by (time, id), at the finest decimals among them.
+
+    Ids that are names say nothing of the order within one instant; there, the order of arrival stands. None
+    where there is no trade.
+    """
+    found = [run for run in runs if len(run)]
+    if not found:
+        return None
+    prices = max(run.price_decimals for run in found)
+    quantities = max(run.quantity_decimals for run in found)
+    rows = [row for run in found for row in _rows(run, prices, quantities)]
+    rows.sort(key=lambda row: (row[1], row[0] if isinstance(row[0], int) else 0))
+    ids, times, scaled, signed, counts = zip(*rows, strict=True)
+    return attrs.evolve(
+        found[0], price_decimals=prices, quantity_decimals=quantities,
+        ids=ids, times=times, prices=scaled, signed_quantities=signed, counts=counts,
+    )  # fmt: skip
+
+
+def _rows(run: Trades, prices: int, quantities: int) -> Iterator[tuple[TradeId, int, int, int, int]]:
+    """Yield a run's trades one by one, scaled to these decimals."""
+    factor, finer = 10 ** (prices - run.price_decimals), 10 ** (quantities - run.quantity_decimals)
+    columns = (run.ids, run.times, run.prices, run.signed_quantities, run.counts)
+    for trade_id, time, price, signed, count in zip(*columns, strict=True):
+        yield trade_id, time, price * factor, signed * finer, count

@@ -1,41 +1,48 @@
 """The SQL store: SQLite by default, PostgreSQL by the same code. SQLAlchemy Core, no ORM."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Engine, Table, inspect, select, tuple_
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, Delete, Engine, Table, select, tuple_
 
-from actors.messages import BarRecord, Entry, GapRecord, OrderFlowRecord, ProfileRecord
-from actors.storage import engines, files, rows, tables
-from actors.storage.errors import StorageError, explain
-from actors.storage.tables import SCHEMA, metadata, upsert
+from actors.messages import BookRecord, Entry, GapRecord, Kind, LevelMark, OrderFlowRecord, ProfileRecord
+from actors.storage import engines, files, migrations, rows, statements, tables, upserts
+from actors.storage.errors import StorageError
+from actors.storage.journal import wall_clock
+from actors.storage.migrations import SCHEMA
+from actors.storage.sql_errors import explained
 from wadm import bar as bar_codec
 from wadm.bar import Bar, BarFormatError
+from wadm.lifetimes import Lifetimes
+from wadm.market import Trades
+from wadm.sections import StorageSettings
 
-_ROWS: dict[type, tuple[Table, Any]] = {
-    BarRecord: (tables.bars, rows.bar_row),
-    ProfileRecord: (tables.volume_profiles, rows.profile_row),
-    OrderFlowRecord: (tables.order_flow, rows.order_flow_row),
-    GapRecord: (tables.gaps, rows.gap_row),
-}
+KEPT = frozenset({Kind.BAR, Kind.PROFILE, Kind.ORDER_FLOW, Kind.LEVELS, Kind.GAP})
+
+#: What marks an SQLite file as ours (``PRAGMA user_version``). The schema's version stands in ``wadm_meta``,
+#: as it does on a server.
+FILE = 1
+
+#: Rows forgotten in one transaction at most: whoever writes meanwhile hardly waits.
+SLICE = 1_000
 
 
 @attrs.define(eq=False)
 class SqlStore:
     """A ``Store`` behind an SQLAlchemy URL, which follows the journal named ``follows`` (its identity).
 
-    Raw trades are not kept here: the journal has them. ``read_only`` never writes, not even tables.
+    Raw trades and order books are not kept here: the journal has them. ``read_only`` never writes, not even
+    tables. ``lifetimes`` count by ``clock`` (µs), from when something was stored or revised.
     """
 
-    url: str
+    url: str = attrs.field(repr=engines.address)
     follows: str
     read_only: bool = False
+    lifetimes: Lifetimes = attrs.field(factory=lambda: Lifetimes.of(StorageSettings()))
+    clock: Callable[[], int] = attrs.field(default=wall_clock, repr=False)
     _engine: Engine = attrs.field(init=False, repr=False)
     _ready: bool = attrs.field(default=False, init=False)
     _opening: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
@@ -49,9 +56,9 @@ class SqlStore:
         return self._engine.dialect.name
 
     @property
-    def keeps_trades(self) -> bool:
+    def keeps(self) -> frozenset[Kind]:
         """See ``Store``."""
-        return False
+        return KEPT
 
     @property
     def address(self) -> str:
@@ -61,31 +68,62 @@ class SqlStore:
     def initialise(self) -> None:
         """See ``Store``. Any other method does this first where it was not done yet."""
         with self._opening:
-            self._ready = False
-            if not self.read_only:
-                self._make_tables()
-            self._check_version()
-            self._ready = True
+            self._prepare()
 
-    def _make_tables(self) -> None:
+    def _prepare(self) -> None:
+        self._ready = False
+        if self.read_only:
+            self._check_schema()
+        else:
+            self._migrate()
+        self._ready = True
+
+    def schema(self) -> tuple[int | None, int]:
+        """See ``Store``."""
+        return (self._found() if self._has_file() else None), SCHEMA
+
+    def migrate(self) -> None:
+        """See ``Store``."""
+        if self.read_only:
+            raise StorageError(f"{self.address} is open for reading only: nothing can be migrated")
+        with self._opening:
+            self._migrate()
+
+    def _migrate(self) -> None:
         if self.name == "sqlite":
             # Marks a new file as ours in WAL mode, and refuses a foreign one before anything touches it.
-            files.open_writer(Path(self.address), SCHEMA, lambda _: None).close()
-        with self._explained(), self._engine.begin() as db:
-            if not inspect(db).has_table(tables.meta.name):
-                metadata.create_all(db)
-                db.execute(tables.meta.insert(), {"name": "schema", "value": str(SCHEMA)})
+            files.open_writer(Path(self.address), FILE, lambda _: None).close()
+        if self._found() != SCHEMA:
+            with explained(self.url), engines.migrating(self._engine) as db:
+                migrations.migrate(db, self.address, self.clock(), self.lifetimes)
 
-    def _check_version(self) -> None:
-        with self._explained(), self._engine.connect() as db:
-            ours = inspect(db).has_table(tables.meta.name)
-            version = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
-            found = db.scalar(version) if ours else None
-        if found != str(SCHEMA):
+    def _check_schema(self) -> None:
+        if self.name == "sqlite":
+            files.open_reader(Path(self.address), FILE).close()
+        version = self._found()
+        migrations.refuse_newer(version, self.address)
+        if version is None:
+            raise StorageError(f"{self.address} is empty: nothing was ever stored there")
+        if version < SCHEMA:
             raise StorageError(
-                f"{self.address} has schema {found}, this version reads {SCHEMA}: "
-                "use the version that wrote it, or another database"
+                f"{self.address} has schema {version}, this version reads {SCHEMA}: "
+                "run `wadm storage migrate`"
             )
+
+    def _found(self) -> int | None:
+        with explained(self.url), self._engine.connect() as db:
+            return migrations.found(db, self.address)
+
+    def _has_file(self) -> bool:
+        """Return whether there is something to look into, without making it."""
+        if self.name != "sqlite":
+            return True
+        path = Path(self.address)
+        with suppress(OSError):  # what may not be seen, SQLite will say
+            if not path.exists():
+                return False
+        with files.explained(path), closing(files.connect(path, read_only=True)) as db:
+            return files.check(db, path, FILE)
 
     def cursor(self) -> int:
         """See ``Store``."""
@@ -95,12 +133,25 @@ class SqlStore:
 
     def apply(self, entries: Sequence[Entry], cursor: int) -> None:
         """See ``Store``."""
-        grouped = _grouped(entries)
-        with self._connected() as db, db.begin():
+        grouped = upserts.grouped(entries, self._stamps())
+        with self._writing() as db:
             for table, found in grouped.items():
-                db.execute(upsert(self.name, table), found)
+                db.execute(statements.upsert(self.name, table), found)
             moved = {"journal": self.follows, "seq": cursor}
-            db.execute(upsert(self.name, tables.sink_cursor, rising="seq"), moved)
+            db.execute(statements.upsert(self.name, tables.sink_cursor), moved)
+
+    def _stamps(self) -> rows.Row:
+        """Return what a row says of its storage."""
+        now = self.clock()
+        return {"stored_at": now, "created_at": now, "expires_at": now + self.lifetimes.indicators}
+
+    def trades(self, exchange: str, symbol: str, start: int, end: int) -> list[Trades]:
+        """See ``Store``."""
+        return []
+
+    def books(self, exchange: str, symbol: str, start: int, end: int) -> list[BookRecord]:
+        """See ``Store``."""
+        return []
 
     def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
         """See ``Store``."""
@@ -135,7 +186,7 @@ class SqlStore:
             while row := db.execute(following.where(tuple_(*names) > after)).first():
                 after = (row[0], row[1])
                 found.append(after)
-        return found
+        return sorted(found)  # a server may have an order of its own
 
     def profiles(
         self, exchange: str, symbol: str, timeframe: str, start: int, end: int
@@ -158,6 +209,44 @@ class SqlStore:
         names = {"exchange": exchange, "symbol": symbol}
         return [rows.gap_record(row) for row in self._between(tables.gaps, names, "noticed_at", start, end)]
 
+    def levels(self, exchange: str, symbol: str) -> list[LevelMark]:
+        """See ``Store``."""
+        with self._connected() as db:
+            found = db.execute(statements.newest_levels(exchange, symbol)).mappings()
+            marks = [rows.level_mark(dict(row)) for row in found]
+        return sorted(marks, key=lambda mark: (mark.price, mark.kind))
+
+    def expire(self, now: int) -> int:
+        """See ``Store``."""
+        return sum(self._forget(statements.expired(table, now, SLICE)) for table in tables.EXPIRING)
+
+    def ripe_days(self, stored_before: int) -> list[tuple[str, str, int]]:
+        """See ``Store``."""
+        with self._connected() as db:
+            found = db.execute(statements.ripe_days(stored_before))
+            return sorted((exchange, symbol, day) for exchange, symbol, day in found)
+
+    def forget_bars(self, exchange: str, symbol: str, revisions: Mapping[int, int]) -> int:
+        """See ``Store``."""
+        chosen = sorted(revisions.items())
+        gone = 0
+        for first in range(0, len(chosen), SLICE):
+            with self._writing() as db:
+                gone += db.execute(
+                    statements.these_bars(exchange, symbol, chosen[first : first + SLICE])
+                ).rowcount
+        return gone
+
+    def _forget(self, expired: Delete) -> int:
+        """Forget all that has expired, a slice at a time."""
+        gone = 0
+        while True:
+            with self._writing() as db:
+                slice_gone = db.execute(expired).rowcount
+            gone += slice_gone
+            if slice_gone < SLICE:
+                return gone
+
     def _between(
         self, table: Table, names: Mapping[str, str], at: str, start: int, end: int
     ) -> list[rows.Row]:
@@ -174,37 +263,17 @@ class SqlStore:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        if not self._ready:
-            self.initialise()
-        with self._explained(), self._engine.connect() as db:
+        self._open()
+        with explained(self.url), self._engine.connect() as db:
             yield db
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(cause, sqlite3.Error):
-                raise explain(cause, self.address) from error
-            first_line = str(cause).partition("\n")[0]
-            raise StorageError(
-                f"the store at {self.address} failed ({first_line}): "
-                "check that its server runs and that its URL is right"
-            ) from error
+    def _writing(self) -> Iterator[Connection]:
+        self._open()
+        with explained(self.url), engines.writing(self._engine) as db:
+            yield db
 
-
-def _grouped(entries: Sequence[Entry]) -> dict[Table, list[rows.Row]]:
-    """Return the entries as rows by table, one row per natural key: the one of the highest revision."""
-    grouped: dict[Table, dict[tuple[Any, ...], rows.Row]] = {}
-    for entry in entries:
-        if type(entry) not in _ROWS:
-            continue
-        table, to_row = _ROWS[type(entry)]
-        row = to_row(entry)
-        chosen = grouped.setdefault(table, {})
-        key = tuple(row[column.name] for column in table.primary_key.columns)
-        # PostgreSQL refuses to touch a row twice in one statement, so the choice is made here.
-        if key not in chosen or row["revision"] > chosen[key]["revision"]:
-            chosen[key] = row
-    return {table: list(chosen.values()) for table, chosen in grouped.items()}
+    def _open(self) -> None:
+        with self._opening:
+            if not self._ready:
+                self._prepare()

@@ -35,6 +35,10 @@ class Writer:
     commits: int = attrs.field(default=0, init=False)
     entries: int = attrs.field(default=0, init=False)
     waiting: str | None = attrs.field(default=None, init=False)
+    #: A commit waits for no thread that others hold: of a store that hangs, say.
+    _threads: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(1), init=False, repr=False
+    )
 
     async def run(self, context: Context) -> None:
         """Be the actor: return when the mailbox is closed and everything in it is committed."""
@@ -67,7 +71,7 @@ class Writer:
         retry = FIRST_RETRY
         while True:
             try:
-                last_seq = await trio.to_thread.run_sync(self.journal.append, run)
+                last_seq = await trio.to_thread.run_sync(self.journal.append, run, limiter=self._threads)
             except DiskFull as error:
                 self.waiting = str(error)
                 await trio.sleep(retry)

@@ -12,8 +12,9 @@ from actors.books.memory import BookMemory
 from actors.connections.memory import ConnectionMemory
 from actors.messages import BookBatch, Reached
 from supervision import Context, Mailbox
-from wadm.exchanges.base import Query
-from wadm.market import BestQuote, BookRun, BookUpdate, Instrument
+from wadm.book_sync import BookSync, Outcome
+from wadm.exchanges.base import BookRule, Query
+from wadm.market import SECOND, BestQuote, BookRun, BookUpdate, Instrument
 
 SPOT = Instrument("binance", "BTCUSDT")
 BYBIT = Instrument("bybit", "BTCUSDT")
@@ -47,6 +48,7 @@ class World:
     rest: FakeRest
     connection: ConnectionMemory
     mailbox: Mailbox
+    writer: Mailbox
 
     def put(self, *steps: BookUpdate | BestQuote) -> None:
         instrument = self.memory.instrument
@@ -76,9 +78,23 @@ async def world(
     """Run a book actor for the length of the block."""
     rest, memory = FakeRest(list(answers)), BookMemory(instrument)
     connection = ConnectionMemory("connection:1", instrument.exchange, streams, connected_at=1)
-    made = World(memory, rest, connection, Mailbox("book", 256))
-    book = Book(memory, rest, {"connection:1": connection}, playback=playback)  # type: ignore[arg-type]
+    writer = Mailbox("writer", 8, deadline=None if playback else 5.0)
+    made = World(memory, rest, connection, Mailbox("book", 256), writer)
+    book = Book(memory, rest, {"connection:1": connection}, made.writer, playback=playback)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(book.run, Context("book", 1, made.mailbox))
         yield made
         made.mailbox.close()
+
+
+def of_each_second(rule: BookRule, first: BookUpdate, live: Sequence[BookUpdate | BestQuote]) -> list[int]:
+    """Return the updates at which a book is to be taken down, from one plain fold."""
+    sync, seconds, found = BookSync(rule), {0}, []
+    for step in live:
+        outcome = sync.take(step, 1) if isinstance(step, BookUpdate) else Outcome.IGNORED
+        if sync.wants_snapshot:
+            sync.snapshot(first, 1)
+        if outcome is Outcome.APPLIED and sync.at // SECOND not in seconds:
+            seconds.add(sync.at // SECOND)
+            found.append(sync.last)
+    return found

@@ -230,13 +230,16 @@ def connection_of(runtime: Runtime, exchange: FakeExchange) -> Connection:
 
 @asynccontextmanager
 async def spine(
-    directory: Path, exchange: FakeExchange | None = None, plan: Plan | None = None
+    directory: Path,
+    exchange: FakeExchange | None = None,
+    plan: Plan | None = None,
+    settings: Settings | None = None,
 ) -> AsyncIterator[Spine]:
-    """Run writer, sink, aggregators and connection for the length of the block, then stop them in order.
+    """Run writer, sinks, aggregators and connection for the length of the block, then stop them in order.
 
     Gaps are filled where the plan names a REST interface.
     """
-    async with open_runtime(Settings(), plan or plan_of(), directory) as runtime:
+    async with open_runtime(settings or Settings(), plan or plan_of(), directory) as runtime:
         connection = None if exchange is None else connection_of(runtime, exchange)
 
         def heard(event: Event) -> None:
@@ -255,7 +258,7 @@ async def spine(
 def _tree(runtime: Runtime, connection: Connection | None) -> Iterator[Supervisor]:
     often = {"intensity": Intensity(10_000, 1.0), "backoff": Backoff(0.001, 0.002)}
     storage = [
-        ChildSpec("warm", runtime.warm.run),
+        *(ChildSpec(tier, sink.run) for tier, sink in runtime.sinks.items()),
         ChildSpec("writer", runtime.writer.run, mailbox=runtime.writer_mailbox),
     ]
     aggregators = [

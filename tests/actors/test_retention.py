@@ -11,6 +11,7 @@ from spine import BITCOIN, ETHER, FakeExchange, Spine, plan_of, recorded, spine,
 from actors.messages import MarketTime
 from actors.retention import Retention
 from actors.runtime import Runtime
+from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
 from supervision import Context
 from wadm.market import MINUTE
@@ -45,7 +46,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def janitor(runtime: Runtime, minutes: int) -> AsyncIterator[None]:
     """Run it for the length of the block."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Retention(runtime, minutes).run, Context("retention", 1))
+        nursery.start_soon(Retention(runtime, minutes, quota_mb=64).run, Context("retention", 1))
         yield
         nursery.cancel_scope.cancel()
 
@@ -134,3 +135,44 @@ async def test_after_a_start_the_trades_of_a_bar_that_never_closed_stay_until_it
                 await pass_time(again, START + 2 * MINUTE)
                 await until(lambda: kept(runtime) is None)
             assert (await again.everything(KEY)).bars[""].buy_trades == 1
+
+
+async def test_over_its_quota_the_journal_lets_the_oldest_go_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.retention.LEAST", -MINUTE)
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(recorded(2_000))) as running:
+            await running.complete()
+            runtime, upkeep = running.runtime, running.runtime.upkeep
+            monkeypatch.setattr("actors.retention.LOG_LIMIT", 64 << 20)
+            async with janitor(runtime, 60):
+                await until(lambda: upkeep.shed_at is not None)
+                await until(lambda: upkeep.first > runtime.marks.last_seq)
+            assert kept(runtime) is None
+            assert upkeep.over
+            # The store had passed it all: nothing was lost.
+            assert upkeep.losses == []
+            assert runtime.journal.places() == {runtime.warm.name: runtime.warm.stored}
+
+
+async def test_a_store_that_cannot_forget_is_shown_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.retention.EXPIRY", 0.001)
+    asked: list[int] = []
+
+    def expire(_: object, now: int) -> int:
+        asked.append(now)
+        if len(asked) < 3:
+            raise StorageError("the store is down")
+        return 1
+
+    with trio.fail_after(20):
+        async with spine(tmp_path) as running:
+            monkeypatch.setattr(type(running.runtime.store), "expire", expire)
+            failing = running.runtime.upkeep.failing
+            async with janitor(running.runtime, 60):
+                await until(lambda: len(asked) == 1)
+                await until(lambda: len(asked) > 3)
+                assert failing == {}

@@ -125,7 +125,7 @@ async def test_a_hundred_forced_reconnects_lose_no_id(tmp_path: Path, nursery: t
                 for key in wanted
             }
             (memory,) = runtime.connections.values()
-            gaps, statement = daemon.queries.gaps(), runtime.statement()
+            gaps, statement = await daemon.queries.gaps(), runtime.statement()
             daemon.stop()
     assert memory.reconnects == 100
     # Nearly every time some of both symbols were lost.

@@ -82,4 +82,4 @@ async def test_a_status_lists_the_newest_gaps_and_counts_all(tmp_path: Path) -> 
             status: dict[str, Any] = await overview.status(fresh=True)
             assert [gap["first"] for gap in status["gaps"]] == [10 * at for at in range(30, LISTED + 30)]
             assert status["gap_totals"][KEY]["open"] == LISTED + 30
-            assert len(overview.gaps()) == LISTED + 30
+            assert len(await overview.gaps()) == LISTED + 30

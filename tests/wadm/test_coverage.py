@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wadm.coverage import Coverage, Gaps, KnownGap, SuspectedGap
+from wadm.coverage import TOO_OLD, Coverage, Gaps, KnownGap, SuspectedGap
 from wadm.exchanges.base import Filled, Gap
 from wadm.exchanges.contiguity import Missing
 from wadm.market import MINUTE, SECOND, IdKind
@@ -130,6 +130,31 @@ def test_what_was_given_up_lies_where_the_trade_behind_it_lies() -> None:
     gaps = Gaps([KnownGap(gap(3, 9, at=500))])
     assert gaps.given_up(IdKind.TRADE, Missing(3, 5), "gone", 100) == [gap(3, 5, at=100)]
     assert gaps.given_up(IdKind.TRADE, Missing(6, 9), "gone") == [gap(6, 9, at=500)]
+
+
+def test_gaps_that_ended_before_a_time_are_let_go_and_counted() -> None:
+    gone = SuspectedGap("bybit", "BTCUSDT", 100, 199)
+    stays = SuspectedGap("bybit", "BTCUSDT", 100, 200)
+    gaps = Gaps(
+        [
+            KnownGap(gap(1, 2, at=150)),
+            KnownGap(gap(5, 9, at=199), "unfillable", "gone"),
+            KnownGap(gap(11, 11, at=200)),
+            KnownGap(gone, "open", "the connection ended"),
+            KnownGap(stays, "open", "the connection ended"),
+        ]
+    )
+    before = gaps.totals()
+    assert before == {"open": 2, "unfillable": 1, "suspected": 2, "ids_missing": 8}
+    # What was open will not be filled any more, and says so.
+    assert gaps.let_go(200) == [
+        KnownGap(gap(1, 2, at=150), "unfillable", TOO_OLD),
+        KnownGap(gone, "unfillable", f"the connection ended; {TOO_OLD}"),
+    ]
+    assert [one.gap for one in gaps.known] == [gap(11, 11, at=200), stays]
+    assert gaps.totals() == {**before, "open": 1, "unfillable": 2}
+    assert gaps.let_go(150) == []
+    assert gaps.since == 200
 
 
 def test_a_gap_that_was_filled_says_so() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Trade
 
-from wadm.analytics.large_trades import at_least, counted, quantile
+from wadm.analytics.large_trades import at_least, by_size, counted, quantile
 from wadm.bar import Bar
 from wadm.orders import EDGES, Order, Orders
 
@@ -35,21 +35,21 @@ def orders_of(*notionals: str, buy: bool = True) -> Bar:
     ],
 )
 def test_the_threshold_is_the_edge_that_the_share_lies_below(share: str, edge: int) -> None:
-    assert quantile(orders_of("5", "7", "90", "100").orders, D(share)) == edge * UNIT
+    assert quantile(by_size(orders_of("5", "7", "90", "100").orders), D(share)) == edge * UNIT
 
 
 def test_orders_of_both_sides_count_alike() -> None:
     bar = bar_of([Trade(1, 1, D(1), D(5), buy=True), Trade(1, 2, D(1), D(7), buy=False)])
     bar.settle()
-    assert quantile(bar.orders, D("0.5")) == 6 * UNIT
+    assert quantile(by_size(bar.orders), D("0.5")) == 6 * UNIT
 
 
 def test_without_prior_orders_there_is_no_quantile() -> None:
-    assert quantile(Orders(), D("0.99")) is None
+    assert quantile(by_size(Orders()), D("0.99")) is None
 
 
 def test_what_only_the_last_size_reaches_gives_the_last_edge() -> None:
-    assert quantile(orders_of("1" + "0" * 30).orders, D(1)) == EDGES[-1]
+    assert quantile(by_size(orders_of("1" + "0" * 30).orders), D(1)) == EDGES[-1]
 
 
 notionals = st.lists(numbers(3000, 2), min_size=1, max_size=30)
@@ -59,7 +59,7 @@ notionals = st.lists(numbers(3000, 2), min_size=1, max_size=30)
 def test_the_quantile_is_the_lowest_edge_below_which_the_share_lies(
     prior: list[Decimal], percent: int
 ) -> None:
-    found = quantile(orders_of(*map(str, prior)).orders, D(percent) / 100)
+    found = quantile(by_size(orders_of(*map(str, prior)).orders), D(percent) / 100)
     needed = Fraction(percent * len(prior), 100)
     assert found == min(edge for edge in EDGES if sum(Fraction(one) * UNIT < edge for one in prior) >= needed)
 

@@ -49,6 +49,7 @@ def test_a_statement_lists_reasons_in_their_order_and_frames_apart() -> None:
     statement = ledger.statement(0)
     assert statement == {
         "received": 9,
+        "hot": 0,
         "applied": 3,
         "duplicate": 1,
         "rejected": {"a": 2, "z": 1},
@@ -59,6 +60,15 @@ def test_a_statement_lists_reasons_in_their_order_and_frames_apart() -> None:
         "frames_rejected": {"not_json": 2},
     }
     assert list(statement["rejected"]) == ["a", "z"]  # type: ignore[call-overload]
+
+
+def test_what_the_hot_tier_gave_is_told_apart_and_balances() -> None:
+    ledger = Ledger()
+    ledger.account("a:B").take_over(10, 3)
+    ledger.account("a:B").received += 1
+    statement = ledger.statement(1)
+    assert [statement[name] for name in ("received", "hot", "applied", "duplicate")] == [11, 10, 7, 3]
+    assert statement["balanced"]
 
 
 def test_an_account_is_opened_once_and_the_total_is_a_copy() -> None:

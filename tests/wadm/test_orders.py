@@ -14,7 +14,7 @@ from oracle import Trade
 from wadm.bar import Bar, decode, encode, merge
 from wadm.columns import ColumnError
 from wadm.market import MINUTE, IdKind
-from wadm.orders import EDGES, LARGEST, Order, Orders, pack, unpack
+from wadm.orders import EDGES, LARGEST, SPAN, Filling, Order, Orders, pack, unpack
 
 D = Decimal
 MS = 1_000
@@ -198,7 +198,8 @@ def test_what_was_packed_is_unpacked(trades: list[Trade], settled: bool) -> None
 
 
 def test_packed_orders_of_any_length_are_exact() -> None:
-    orders = Orders({5: [1, 10**30, 10**40, 1]}, {170: [10**30, 0, 1, 0]}, [Order(1, -(10**30), 10**40, 2)])
+    filling = {0: Filling({5: [1, 10**30, 10**40, 1]})}
+    orders = Orders(filling, {170: [10**30, 0, 1, 0]}, [Order(1, -(10**30), 10**40, 2)])
     assert unpack(pack(orders)) == orders
 
 
@@ -208,3 +209,34 @@ def test_what_is_no_orders_is_refused() -> None:
         unpack((sizes, (*largest[:3], b"b"), filling))
     with pytest.raises(ColumnError):
         unpack(((b"?", *sizes[1:]), largest, filling))
+
+
+def test_a_copy_goes_its_own_way_and_what_has_not_changed_is_not_copied() -> None:
+    early, late = Trade(5, 1, D(100), D(2), buy=True), Trade(5, 2, D(100), D(3), buy=True)
+    much_later = Trade(5 + 2 * SPAN // MS, 3, D(100), D(1), buy=False)
+    bar = Bar(0, MINUTE)
+    bar.fold(run_of([early, much_later]))
+    before = bar.copy()
+    bar.fold(run_of([late]))
+    assert before.orders.filling[0].orders != bar.orders.filling[0].orders
+    assert before.orders.filling[2 * SPAN] is bar.orders.filling[2 * SPAN]
+    for one, fills in ((before, [early, much_later]), (bar, [early, late, much_later])):
+        fresh = folded(fills)
+        one.settle()
+        assert one.orders == fresh.orders
+        assert one.rows == fresh.rows
+
+
+@given(st.data(), trade_lists())
+def test_looking_at_a_bar_while_it_fills_changes_nothing(data: st.DataObject, trades: list[Trade]) -> None:
+    looked, plain = Bar(0, MINUTE), Bar(0, MINUTE)
+    for run in data.draw(batches(trades)):
+        looked.fold(run)
+        plain.fold(run)
+        if data.draw(st.booleans()):
+            seen = looked.copy()
+            seen.settle()
+            assert merge([looked], 0, MINUTE).orders.sizes == seen.orders.sizes
+    looked.settle()
+    plain.settle()
+    assert looked == plain

@@ -18,7 +18,7 @@ from wadm.settings import (
 )
 
 KNOWN = ["binance", "bybit"]
-SECTIONS = "one of http, storage, memory, log, network, exchanges"
+SECTIONS = "one of http, access, storage, memory, log, network, exchanges"
 ADDRESS = "an address such as wss://host or ws://host:port, without a path"
 MAPPING = "cannot be read; expected a mapping of names to values"
 KEYS = "url, symbols, streams, trade_source, rest_url"
@@ -43,7 +43,10 @@ REFUSED: list[tuple[dict[Any, Any], list[str]]] = [
     ),
     (
         {"http": {"prt": 1}},
-        ["http.prt is not a setting; expected one of host, port (did you mean port?)"],
+        [
+            "http.prt is not a setting; expected one of host, port, allowed_hosts, tls_certificate, tls_key"
+            " (did you mean port?)"
+        ],
     ),
     (binance(key=1), ["exchanges.binance.key is not a setting; expected one of " + KEYS]),
     ({"exchanges": {"binanc": binance()["exchanges"]["binance"]}}, [
@@ -245,16 +248,32 @@ def test_every_environment_variable_stands_for_a_setting_there_is() -> None:
         "commit_interval_ms": "1",
         "raw_retention_minutes": "10",
         "grace_ms": "1",
+        "bars_days": "1",
+        "indicators_days": "1",
+        "quota_mb": "64",
     }
     texts = {"host": "::1", "data_dir": "here", "level": "debug", "format": "json", "proxy": "http://proxy"}
+    texts |= {
+        "mongodb_time_series": "True",
+        "mongodb_url": "m",
+        "db_url": "d",
+        "redis_url": "r",
+        "cold_url": "c",
+        "api_key": "0123456789abcdef",
+        "tls_certificate": "crt",
+        "tls_key": "key",
+        "allowed_hosts": "one,other",
+    }
+    values |= {"key_days": "1", "requests_per_minute": "1", "key_requests_per_minute": "1"}
     environment = {name: (values | texts)[key] for name, (_, key) in ENVIRONMENT.items()}
     settings = read_settings(from_environment(environment), KNOWN)
     for section, key in ENVIRONMENT.values():
-        assert str(getattr(getattr(settings, section), key)) == (values | texts)[key]
+        found = getattr(getattr(settings, section), key)
+        assert (",".join(found) if isinstance(found, tuple) else str(found)) == (values | texts)[key]
 
 
 def test_other_programs_variables_are_left_alone() -> None:
-    assert from_environment({"PATH": "/bin", "WADMIN": "x", "API_KEY": "y"}) == {}
+    assert from_environment({"PATH": "/bin", "WADMIN": "x", "MONGO_URL": "y"}) == {}
 
 
 def test_an_unknown_variable_of_ours_is_refused_with_the_nearest_one() -> None:
@@ -318,3 +337,10 @@ def test_whatever_a_file_holds_is_read_or_refused_in_sentences(raw: dict[Any, An
     except SettingsError as refusal:
         problems = refusal.problems or ["refused for nothing"]
     assert all("; " in problem for problem in problems)
+
+
+def test_the_key_of_the_settings_is_never_repeated() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings({"access": {"api_key": "hunter2"}}, KNOWN)
+    assert raised.value.problems == ["access.api_key is '…'; expected at least 16 ASCII characters"]
+    assert "correct horse" not in repr(read_settings({"access": {"api_key": "correct horse battery"}}, KNOWN))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wadm.instants import iso, parse_instant
 from wadm.market import DAY, HOUR, MINUTE
-from wadm.timeframes import TIMEFRAMES, DueWindows, window
+from wadm.timeframes import TIMEFRAMES, DueWindows, Window, window
 
 YEARS_1_TO_9999 = st.integers(parse_instant("0001-01-01"), parse_instant("9999-12-31T23:59:59.999999"))
 
@@ -104,26 +104,44 @@ def test_instants_are_written_with_a_fraction_only_where_there_is_one() -> None:
     assert iso(-1) == "1969-12-31T23:59:59.999999Z"
 
 
+def ended(due: DueWindows, by: int | None) -> list[Window]:
+    found = []
+    while due.next(by) is not None:
+        found.append(due.take())
+    return found
+
+
 def test_a_closed_bar_makes_each_of_its_windows_due_once() -> None:
     due = DueWindows()
     for minute in (58, 59, 59):
         due.noted(minute * MINUTE)
-    assert due.take_ended(HOUR - 1, grace=0) == [("1m", 58 * MINUTE, 59 * MINUTE)]
-    assert due.take_ended(HOUR + 4, grace=5) == []
-    assert due.take_ended(HOUR + 5, grace=5) == [
-        ("1h", 0, HOUR),
-        ("15m", 45 * MINUTE, HOUR),
-        ("5m", 55 * MINUTE, HOUR),
+    assert len(due) == 7
+    assert ended(due, HOUR - 1) == [("1m", 58 * MINUTE, 59 * MINUTE)]
+    assert ended(due, HOUR - 1) == []
+    assert ended(due, HOUR) == [
         ("1m", 59 * MINUTE, HOUR),
+        ("5m", 55 * MINUTE, HOUR),
+        ("15m", 45 * MINUTE, HOUR),
+        ("1h", 0, HOUR),
     ]
-    assert due.take_ended(HOUR + 5, grace=5) == []
-    assert due.take_all() == [("4h", 0, 4 * HOUR), ("1d", 0, DAY)]
-    assert due.take_all() == []
+    assert ended(due, HOUR) == []
+    assert ended(due, None) == [("4h", 0, 4 * HOUR), ("1d", 0, DAY)]
+    assert not due
 
 
 def test_a_bar_closed_again_makes_its_windows_due_again() -> None:
     due = DueWindows()
     due.noted(0)
-    due.take_all()
+    ended(due, None)
     due.noted(0)
-    assert [timeframe for timeframe, _, _ in due.take_all()] == list(TIMEFRAMES)
+    assert [timeframe for timeframe, _, _ in ended(due, None)] == list(TIMEFRAMES)
+
+
+def test_a_window_put_back_is_the_next_again() -> None:
+    due = DueWindows()
+    due.noted(0)
+    first = due.take()
+    assert first not in due
+    due.put(first)
+    due.put(first)
+    assert (due.next(None), len(due)) == (first, len(TIMEFRAMES))

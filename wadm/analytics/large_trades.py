@@ -7,6 +7,7 @@ prior orders lies, hence exact to a step.
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import accumulate
 
@@ -18,13 +19,19 @@ ALGORITHM = "large-trades/1"
 PRIOR = 24 * 60 * 60 * 1_000_000
 
 
-def quantile(prior: Orders, share: Decimal) -> int | None:
+def by_size(orders: Orders) -> dict[int, int]:
+    """Return how many orders there are of each size, by its number."""
+    return {number: size[2] + size[3] for number, size in orders.sizes.items()}
+
+
+def quantile(prior: Mapping[int, int], share: Decimal) -> int | None:
     """Return the edge (10**-8 quote units) below which ``share`` of the prior orders lie, None without any.
 
-    A share that only the size above the last edge would reach gives that edge; a share of 0 the lowest.
+    ``prior`` are their numbers ``by_size``. A share that only the size above the last edge would reach gives
+    that edge; a share of 0 the lowest.
     """
-    sizes = sorted(prior.sizes.items())
-    counts = list(accumulate(size[2] + size[3] for _, size in sizes))
+    sizes = sorted(prior.items())
+    counts = list(accumulate(count for _, count in sizes))
     if not counts:
         return None
     numerator, denominator = share.as_integer_ratio()

@@ -119,6 +119,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(PRIOR, THRESHOLD),
     answer=_answer,
+    table="anomalies",
     needs=_needs,
     default_timeframe="4h",
 )

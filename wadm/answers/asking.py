@@ -121,13 +121,14 @@ def _window(
         if timeframe not in WINDOWS:
             raise QuestionError("timeframe", timeframe, f"one of {', '.join(WINDOWS)}")
         return timeframe, None, None
-    first, last = _instant("start", start), _instant("end", end)
+    first, last = read_instant("start", start), read_instant("end", end)
     if last <= first:
         raise QuestionError("end", end, f"a time after start ({start})")
     return None, first, last
 
 
-def _instant(name: str, text: str | None) -> int:
+def read_instant(name: str, text: str | None) -> int:
+    """Return a time that somebody wrote (µs). Raises QuestionError."""
     expected = "an ISO 8601 time, such as 2024-08-08T23:55:00Z"
     if text is None:
         raise MissingParameter(name, None, expected)

@@ -117,6 +117,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(LEVELS, WITHIN, TIMES),
     answer=_answer,
+    table="depth",
     needs=_needs,
     default_timeframe="1m",
     stored=False,

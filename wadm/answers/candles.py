@@ -32,6 +32,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(steps.BAR,),
     answer=_answer,
+    table="candles",
     needs=steps.needs,
     default_timeframe="4h",
 )

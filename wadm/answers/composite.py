@@ -30,6 +30,7 @@ QUESTION = Question(
     algorithm=profile.QUESTION.algorithm,
     parameters=(DAYS, AUTO_ROW_SIZE, VALUE_AREA, METHOD),
     answer=_answer,
+    table="rows",
     needs=needs,
     default_timeframe="session",
 )

@@ -102,6 +102,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(steps.BAR,),
     answer=_answer,
+    table="bars",
     needs=_needs,
     default_timeframe="session",
 )

@@ -62,6 +62,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(steps.BAR,),
     answer=_answer,
+    table="bars",
     needs=steps.needs,
     default_timeframe="4h",
 )

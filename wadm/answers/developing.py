@@ -58,6 +58,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(AUTO_ROW_SIZE, VALUE_AREA, METHOD, STEP),
     answer=_answer,
+    table="steps",
     needs=_needs,
     default_timeframe="1d",
 )

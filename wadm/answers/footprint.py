@@ -71,6 +71,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(steps.BAR, AUTO_ROW_SIZE, RATIO, MINIMUM, STACKED),
     answer=_answer,
+    table="bars",
     needs=steps.needs,
     default_timeframe="1h",
 )

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from wadm.analytics.large_trades import ALGORITHM, PRIOR, at_least, counted, quantile
+from wadm.analytics.large_trades import ALGORITHM, PRIOR, at_least, by_size, counted, quantile
 from wadm.answers.parameters import number
 from wadm.answers.question import Material, Needs, Parameter, Question, Span, Values
 from wadm.bar import Bar
 from wadm.instants import iso
+from wadm.market import MINUTE
 from wadm.numbers import from_decimal, plain_or_none, plain_scaled, ratio
-from wadm.orders import EDGES, LARGEST, SIZE_DECIMALS, Order
+from wadm.orders import EDGES, LARGEST, SIZE_DECIMALS, Order, Orders
 
 QUANTILE = Parameter(
     "quantile", "share of the prior orders that are smaller", "a share from 0 to 1, such as 0.99",
@@ -23,19 +24,34 @@ LEAST = Parameter(
 MERGED_BY = "aggregate trades as the exchange merged them; single trades by time and side (an approximation)"
 
 
+def prior_to(start: int) -> tuple[int, int]:
+    """Return ``[start, end)`` (µs) of the orders that set the threshold of a window which starts then."""
+    return start - start % MINUTE - PRIOR, start
+
+
+def count(orders: Orders, prior: Mapping[int, int]) -> int | None:
+    """Return how many orders are large, as the question counts them where nothing else is asked for.
+
+    ``prior`` are the numbers of the prior orders by size; None where there were none.
+    """
+    threshold = quantile(prior, QUANTILE.default)
+    found = None if threshold is None else counted(orders, threshold)
+    return None if found is None else found[2] + found[3]
+
+
 def _needs(span: Span, _values: Values) -> Needs:
-    return Needs(merged={"prior": (span.start - span.start % 60_000_000 - PRIOR, span.start)})
+    return Needs(merged={"prior": prior_to(span.start)})
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    bar, prior = material.bar, material.merged["prior"].orders
+    bar, prior = material.bar, by_size(material.merged["prior"].orders)
     found = quantile(prior, values["quantile"])
     least = _in_sizes(values["least"])
     threshold = max(found or 0, least)
     large = at_least(bar.orders, threshold, bar.price_decimals + bar.quantity_decimals) if threshold else []
     return {
         "threshold": plain_scaled(threshold, SIZE_DECIMALS) if threshold else None,
-        "prior_orders": sum(size[2] + size[3] for size in prior.sizes.values()),
+        "prior_orders": sum(prior.values()),
         "merged_by": MERGED_BY,
         "volume_without_orders": _unsized(bar),
         **_counts(bar, threshold, large),
@@ -129,6 +145,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(QUANTILE, LEAST),
     answer=_answer,
+    table="trades",
     needs=_needs,
     default_timeframe="1h",
 )
@@ -139,5 +156,6 @@ SIZES = Question(
     algorithm="trade-sizes/1",
     parameters=(),
     answer=_sizes,
+    table="sizes",
     default_timeframe="1h",
 )

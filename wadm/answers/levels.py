@@ -14,8 +14,10 @@ from wadm.answers.parameters import AUTO_ROW_SIZE, METHOD, VALUE_AREA, number, w
 from wadm.answers.question import Material, Parameter, Question, Values
 from wadm.bar import Bar
 from wadm.instants import iso
+from wadm.market import Instrument
 from wadm.numbers import plain, plain_or_none, ratio, to_decimal
 from wadm.questions import QuestionError
+from wadm.timeframes import TIMEFRAMES
 
 COUNT = Parameter(
     "count", "most levels of support and of resistance each", "a whole number from 1 to 50", whole(1, 50), 5
@@ -30,9 +32,12 @@ WITHIN = Parameter(
 )  # fmt: skip
 _SHARED = (steps.BAR, AUTO_ROW_SIZE, VALUE_AREA, METHOD, SMOOTHING, PROMINENCE, COUNT)
 
+#: The parameters' values where none are given.
+DEFAULTS: Values = {parameter.name: parameter.default for parameter in _SHARED}
+
 
 @attrs.frozen
-class _Found:
+class Found:
     """The levels of a window, its profile, and the bars that touched them."""
 
     made: Profile
@@ -41,6 +46,7 @@ class _Found:
     last_price: Decimal | None
 
     def answer(self, one: Level) -> dict[str, object]:
+        """Return one of the levels as it stands in answers."""
         first, last = one.touches.first, one.touches.last
         return {
             "liquidity_type": str(one.kind),
@@ -53,23 +59,27 @@ class _Found:
         }
 
 
-def _find(material: Material, values: Values) -> _Found:
-    made = profile.of(material.bar, material.instrument, values)
-    bars = steps.within(material, values)
-    close = material.bar.close
+def find(instrument: Instrument, bar: Bar, minutes: Sequence[Bar], values: Values) -> Found:
+    """Return the levels of ``bar``. Of its one-minute bars only spans and ranges of prices are looked at.
+
+    Raises QuestionError where the rows are so small that the profile has too many.
+    """
+    made = profile.of(bar, instrument, values)
+    bars = steps.clipped(steps.cut(minutes, TIMEFRAMES[values["bar"]]), bar.start, bar.end)
+    close = bar.close
     if close is None:
-        return _Found(made, bars, [], None)
+        return Found(made, bars, [], None)
     try:
         rows = gathered(made, values["smoothing"], values["prominence"])
     except ValueError as error:
         raise QuestionError("row_size", plain(made.row_size), f"larger rows, or auto: {error}") from error
-    decimals = material.bar.price_decimals
+    decimals = bar.price_decimals
     last = row_of(close[2], decimals, made.row_size)
-    return _Found(made, bars, levels(made, bars, rows, last, values["count"]), to_decimal(close[2], decimals))
+    return Found(made, bars, levels(made, bars, rows, last, values["count"]), to_decimal(close[2], decimals))
 
 
 def _levels(material: Material, values: Values) -> Mapping[str, object]:
-    found = _find(material, values)
+    found = find(material.instrument, material.bar, material.minutes, values)
     return {
         "heuristic": True,
         "row_size": plain(found.made.row_size),
@@ -79,7 +89,7 @@ def _levels(material: Material, values: Values) -> Mapping[str, object]:
 
 
 def _zones(material: Material, values: Values) -> Mapping[str, object]:
-    found = _find(material, values)
+    found = find(material.instrument, material.bar, material.minutes, values)
     price = found.last_price if values["price"] is None else values["price"]
     answers = []
     if price is not None:
@@ -103,7 +113,7 @@ def _near(found: Sequence[Zone], made: Profile, price: Decimal, within: Decimal)
     return [one for one in found if one.low * size <= highest and (one.high + 1) * size > lowest]
 
 
-def _zone(found: _Found, one: Zone, price: Fraction) -> dict[str, object]:
+def _zone(found: Found, one: Zone, price: Fraction) -> dict[str, object]:
     """Return a zone: from its lower edge up to, and without, its upper one."""
     low, high = Fraction(found.made.row_size) * one.low, Fraction(found.made.row_size) * (one.high + 1)
     position = "below" if price >= high else "above" if price < low else "at"
@@ -128,6 +138,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=_SHARED,
     answer=_levels,
+    table="levels",
     needs=steps.needs,
     default_timeframe="1d",
 )
@@ -138,6 +149,7 @@ NEAR = Question(
     algorithm=ZONES,
     parameters=(PRICE, WITHIN, *_SHARED),
     answer=_zones,
+    table="zones",
     needs=steps.needs,
     default_timeframe="1d",
 )

@@ -59,6 +59,7 @@ NAKED = Question(
     algorithm=ALGORITHM,
     parameters=(DAYS, AUTO_ROW_SIZE, VALUE_AREA),
     answer=_naked,
+    table="naked",
     needs=needs,
     default_timeframe="session",
 )
@@ -69,6 +70,7 @@ HISTORY = Question(
     algorithm=PROFILE,
     parameters=(DAYS, AUTO_ROW_SIZE, VALUE_AREA, METHOD),
     answer=_history,
+    table="sessions",
     needs=needs,
     default_timeframe="session",
 )

@@ -52,4 +52,5 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(ROW_SIZE, VALUE_AREA, METHOD),
     answer=_answer,
+    table="rows",
 )

@@ -119,7 +119,8 @@ class Question:
     ``algorithm`` names the measure and its version. ``answer`` returns what is particular to the question:
     heading, parameters and coverage are put around it by ``respond``. ``default_timeframe`` is the window
     where none is asked for; None where one must be. ``stored`` says that stored bars hold all of it, so that
-    the answer can be made again from them.
+    the answer can be made again from them. ``table`` names the list in the answer that is read by pages and
+    written as CSV, None where there is no one such list.
     """
 
     name: str
@@ -131,3 +132,4 @@ class Question:
     needs: Callable[[Span, Values], Needs] = _nothing_more
     default_timeframe: str | None = None
     stored: bool = True
+    table: str | None = None

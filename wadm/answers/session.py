@@ -146,6 +146,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(AUTO_ROW_SIZE, VALUE_AREA, METHOD),
     answer=_answer,
+    table="hours",
     needs=_needs,
     default_timeframe="session",
 )

@@ -44,6 +44,7 @@ QUESTION = Question(
     algorithm="volume-by-side/1",
     parameters=(steps.BAR,),
     answer=_answer,
+    table="bars",
     needs=steps.needs,
     default_timeframe="4h",
 )

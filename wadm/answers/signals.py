@@ -105,11 +105,12 @@ def _needs(span: Span, values: Values) -> Needs:
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
     cut = steps.cut(material.minutes, TIMEFRAMES[values["bar"]])
     judged = [bar for bar in cut if bar.start >= material.span.start]
-    size = _row_size(values["row_size"], material, judged)
-    made = {**values, "row_size": size, "value_area": VALUE_AREA.default, "method": METHOD.default}
+    size = _row_size(values["row_size"], material.instrument, judged)
+    if size is None:
+        size = profile.row_size_of(values["row_size"], material.instrument, material.bar)
     look = _Look(
         cut,
-        [profile.of(bar, material.instrument, made) for bar in cut],
+        _profiles(cut, size, material.instrument),
         material.span.start,
         min(material.span.end, material.span.market_time),
     )
@@ -127,15 +128,28 @@ def _answer(material: Material, values: Values) -> Mapping[str, object]:
     }
 
 
-def _row_size(asked: Decimal | str, material: Material, judged: Sequence[Bar]) -> Decimal:
-    """Return the row size asked for; an automatic one cuts the bar of the middle range in about ROWS rows."""
+def _row_size(asked: Decimal | str, instrument: Instrument, judged: Sequence[Bar]) -> Decimal | None:
+    """Return an automatic row size: the bar of the middle range is cut in about ROWS rows."""
     if asked != AUTO or not judged:
-        return profile.row_size_of(asked, material.instrument, material.bar)
+        return None
     by_range = sorted(judged, key=lambda bar: Fraction(max(bar.rows) - min(bar.rows), 10**bar.price_decimals))
     middle = by_range[len(by_range) // 2]
-    return readable_row_size(
-        min(middle.rows), max(middle.rows), middle.price_decimals, material.instrument.tick, ROWS
-    )
+    return readable_row_size(min(middle.rows), max(middle.rows), middle.price_decimals, instrument.tick, ROWS)
+
+
+def _profiles(cut: Sequence[Bar], size: Decimal, instrument: Instrument) -> list[Profile]:
+    made = {"row_size": size, "value_area": VALUE_AREA.default, "method": METHOD.default}
+    return [profile.of(bar, instrument, made) for bar in cut]
+
+
+def count_absorptions(instrument: Instrument, judged: Sequence[Bar]) -> int:
+    """Return how many absorptions the question finds in bars where nothing else is asked for."""
+    size = _row_size(AUTO, instrument, judged)
+    if size is None:
+        return 0
+    edges = {"times": TIMES.default, "share": DELTA_SHARE.default, "moved": MOVED.default}
+    pairs = zip(judged, _profiles(judged, size, instrument), strict=True)
+    return sum(len(absorption.absorption(bar, made, **edges)) for bar, made in pairs)
 
 
 _Found = list[tuple[int, dict[str, object]]]
@@ -199,6 +213,7 @@ QUESTION = Question(
         KINDS, steps.BAR, AUTO_ROW_SIZE, TIMES, DELTA_SHARE, MOVED, BEFORE, DRY, SWING,
     ),
     answer=_answer,
+    table="signals",
     needs=_needs,
     default_timeframe="4h",
 )  # fmt: skip

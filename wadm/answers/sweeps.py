@@ -101,6 +101,7 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(GAP, LEVELS, LEAST),
     answer=_answer,
+    table="sweeps",
     needs=_needs,
     default_timeframe="15m",
 )

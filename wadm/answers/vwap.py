@@ -39,5 +39,6 @@ QUESTION = Question(
     algorithm=ALGORITHM,
     parameters=(BANDS,),
     answer=_answer,
+    table="bands",
     default_timeframe="session",
 )

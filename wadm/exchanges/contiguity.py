@@ -10,7 +10,7 @@ Binance numbers trades and aggregate trades upward by one per symbol, so a jump 
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -60,6 +60,47 @@ def without(ids: Missing, taken: Missing) -> list[Missing]:
         return [ids]
     parts = (Missing(ids.first, taken.first - 1), Missing(taken.last + 1, ids.last))
     return [part for part in parts if part.first <= part.last]
+
+
+def joined(ids: Iterable[Missing]) -> list[Missing]:
+    """Return ranges ascending, those that touch or overlap as one."""
+    found: list[Missing] = []
+    for first, last in sorted(ids):
+        if found and first <= found[-1].last + 1:
+            found[-1] = Missing(found[-1].first, max(found[-1].last, last))
+        else:
+            found.append(Missing(first, last))
+    return found
+
+
+def outside(ids: Iterable[Missing], taken: Sequence[Missing]) -> Iterator[Missing]:
+    """Yield what is left of ranges when others are taken out; both ascend, and none overlaps its next."""
+    passed = 0
+    for first, last in ids:
+        while passed < len(taken) and taken[passed].last < first:
+            passed += 1
+        at, left = passed, first
+        while at < len(taken) and taken[at].first <= last:
+            if left < taken[at].first:
+                yield Missing(left, taken[at].first - 1)
+            left = taken[at].last + 1
+            at += 1
+        if left <= last:
+            yield Missing(left, last)
+
+
+def common(ids: Sequence[Missing], others: Sequence[Missing]) -> Iterator[Missing]:
+    """Yield what ranges have in common with others; both ascend, and none overlaps its next."""
+    at = beside = 0
+    while at < len(ids) and beside < len(others):
+        one, other = ids[at], others[beside]
+        both = Missing(max(one.first, other.first), min(one.last, other.last))
+        if both.first <= both.last:
+            yield both
+        if one.last < other.last:
+            at += 1
+        else:
+            beside += 1
 
 
 class Position(ABC):

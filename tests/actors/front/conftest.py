@@ -1,15 +1,20 @@
 """A front on a free port of the loopback, answering from a fake door."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
 import trio
+from agents_client import STATELESS
 from front_door import FakeDoor
+from mcp import Client
 
+from actors.access.access import Access
 from actors.front.front import front
 from supervision.actor import Context
+from wadm.sections import AccessSettings, HttpSettings
 
 
 @pytest.fixture
@@ -23,9 +28,23 @@ def context() -> Context:
 
 
 @pytest.fixture
-async def url(door: FakeDoor, context: Context, nursery: trio.Nursery) -> str:
+def http() -> HttpSettings:
+    return HttpSettings(port=0)
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Iterator[Access]:
+    opened = Access.open(tmp_path, AccessSettings())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def url(
+    door: FakeDoor, context: Context, http: HttpSettings, access: Access, nursery: trio.Nursery
+) -> str:
     send, receive = trio.open_memory_channel[str](1)
-    nursery.start_soon(partial(front, context, door, port=0, version="0.1.0", bound=send.send_nowait))
+    nursery.start_soon(partial(front, context, door, http=http, access=access, bound=send.send_nowait))
     with trio.fail_after(10):
         return await receive.receive()
 
@@ -34,3 +53,9 @@ async def url(door: FakeDoor, context: Context, nursery: trio.Nursery) -> str:
 async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=url, timeout=10) as http:
         yield http
+
+
+@pytest.fixture(params=["legacy", STATELESS])
+async def agent(url: str, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client(f"{url}/mcp", mode=request.param) as connected:
+        yield connected

@@ -5,14 +5,19 @@ To look at the page: PYTHONPATH=. python tests/actors/front/front_door.py [PORT]
 
 import random
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from functools import cache, partial
+from pathlib import Path
 
 import attrs
 import trio
 
+from actors.access.access import Access
+from actors.front.door import Concern
 from actors.front.front import front
+from actors.live.topic import Channel
 from supervision.actor import Context
 from wadm import views
 from wadm.analytics.profile import profile, readable_row_size
@@ -26,7 +31,28 @@ from wadm.depth import depth_answer
 from wadm.exchanges.base import BookRule
 from wadm.market import HOUR, SECOND, BookChange, BookUpdate, IdKind, Instrument, Trades
 from wadm.numbers import plain
-from wadm.questions import NotFollowed, UnknownExchange, UnknownSymbol, read_depth
+from wadm.questions import NotFollowed, UnknownExchange, UnknownSymbol, find_instrument, read_depth
+from wadm.sections import AccessSettings, HttpSettings
+
+STORAGE = {
+    "journal": {"path": "data/journal.sqlite3", "last": 182_113, "bytes": 91_226_112, "waiting": None},
+    "tiers": [
+        {
+            "tier": "warm", "engine": "mongodb", "address": "mongodb://db.example:27017/wadm", "state": "ok",
+            "cursor": 182_113, "lag_entries": 0, "lag_seconds": 0, "failures": 0, "last_error": None,
+            "breaker": "closed",
+        },
+        {
+            "tier": "hot", "engine": "redis", "address": "redis://cache.example:6379/0",
+            "state": "behind by 4,120 entries (42 s): it cannot be reached (Connection refused)",
+            "cursor": 177_993, "lag_entries": 4_120, "lag_seconds": 42, "failures": 7,
+            "last_error": "it cannot be reached (Connection refused)", "breaker": "open",
+        },
+    ],
+    "cold": {"last": "binance:BTCUSDT 2024-08-01", "waiting": 0, "last_error": None, "failures": 0,
+             "breaker": "closed"},
+    "losses": [],
+}  # fmt: skip
 
 START = 1_723_158_000 * SECOND
 BITCOIN = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
@@ -55,6 +81,18 @@ def made_up_book() -> BookSync:
     sync = BookSync(BookRule.PREVIOUS_IDS)
     sync.snapshot(BookUpdate(BookChange.SNAPSHOT, 7, 7, None, START, 1, 3, bids, asks), START)
     return sync
+
+
+def tick(number: int) -> dict[str, object]:
+    """Return a made-up trade."""
+    time = f"2024-08-08T23:59:59.{number:06}Z"
+    return {
+        "time": time,
+        "price": "61563.2",
+        "quantity": "0.012",
+        "side": "buy",
+        "id": 5_123_456_789 + number,
+    }
 
 
 @attrs.define(eq=False)
@@ -92,14 +130,21 @@ class FakeDoor:
         }
     )
     healthy: str = "healthy"
+    final: bool = False
     gaps: list[KnownGap] = attrs.field(factory=list)
     failure: Exception | None = None
     listing: Callable[[], Awaitable[dict[str, object]]] | None = None
     asked: list[Mapping[str, str]] = attrs.field(factory=list)
     choosing: FakeChoosing = attrs.field(factory=FakeChoosing)
+    channels: dict[str, Channel] = attrs.field(factory=dict)
+    concerns: list[Concern] = attrs.field(factory=list)
+    not_ready: list[str] = attrs.field(factory=list)
+    ticks: list[dict[str, object]] = attrs.field(factory=lambda: [tick(number) for number in range(100)])
+    dropped: int = 0
+    last_trade: str = "2024-08-08T23:59:59.1Z"
 
     def _coverage(self) -> Coverage:
-        return Coverage((START, START + HOUR // 2), False, True, self.gaps, ["live"], 3, False)
+        return Coverage((START, START + HOUR // 2), self.final, True, self.gaps, ["live"], 3, False)
 
     async def ask(self, question: Question, given: Mapping[str, str]) -> dict[str, object]:
         self.asked.append(given)
@@ -133,6 +178,26 @@ class FakeDoor:
             "coverage": {"sources": ["live"], "epoch": 3, "warming": False},
         }
 
+    async def trades(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Give out ``ticks``: the cursor is the place in them, and the first ``dropped`` are not kept."""
+        instrument = find_instrument(
+            given.get("exchange"), given.get("symbol"), {key: one for key, (one, _) in self.bars.items()}
+        )
+        limit, after = int(given["limit"]), given.get("cursor")
+        at = max(len(self.ticks) - limit, self.dropped) if after is None else int(after)
+        first = max(at, self.dropped)
+        last = min(first + limit, len(self.ticks))
+        return {
+            "exchange": instrument.exchange,
+            "symbol": instrument.symbol,
+            "id_kind": "trade",
+            "trades": self.ticks[first:last],
+            "next": str(last),
+            "more": last < len(self.ticks),
+            "missed": {"from_sequence": at, "to_sequence": first} if first > at else None,
+            "coverage": self._coverage().answer(),
+        }
+
     async def symbols(self) -> dict[str, object]:
         if self.listing is not None:
             return await self.listing()
@@ -147,16 +212,19 @@ class FakeDoor:
             "tick": None if instrument.tick is None else f"{instrument.tick:f}",
             "state": "live" if bar.close else "waiting for the first trade",
             "last_price": views.candle(bar)["close"],
-            "last_trade": "2024-08-08T23:59:59.1Z" if bar.close else None,
+            "last_trade": self.last_trade if bar.close else None,
             "market_time": "2024-08-08T23:59:59.1Z" if bar.close else None,
         }
+
+    def ready(self) -> dict[str, object]:
+        return {"status": "not ready" if self.not_ready else "ready", "reasons": self.not_ready}
 
     def health(self) -> dict[str, object]:
         return {
             "status": self.healthy,
             "version": "0.1.0",
             "collectors": {"binance_usdm": "connected", "bybit": "connecting"},
-            "storage": {"journal": "ok", "warm": "ok"},
+            "storage": {"journal": "ok", "sqlite": "ok", "cold": "ok"},
             "uptime": "72h 15m 32s",
         }
 
@@ -193,6 +261,11 @@ class FakeDoor:
                 "frames_rejected": {},
             },
             "gaps": [],
+            "process": {
+                "resident_bytes": 214_958_080,
+                "loop": {"p50_ms": 0.07, "p99_ms": 1.34, "longest_ms": 12.4, "longest_collection_ms": 0.8},
+            },
+            "storage": STORAGE,
             "latency": {"p50": 184, "p95": 412, "p99": 1391},
             "actors": self.actors(),
         }
@@ -245,7 +318,10 @@ def _actor(name: str, *, depth: int | None = None, **facts: object) -> dict[str,
 async def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8920
     context = Context("front", 1)
-    await front(context, FakeDoor(), port=port, bound=partial(print, flush=True))
+    with tempfile.TemporaryDirectory() as directory:
+        access = Access.open(Path(directory), AccessSettings())
+        http = HttpSettings(port=port)
+        await front(context, FakeDoor(), http=http, access=access, bound=partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ async def test_health_has_its_shape(client: httpx.AsyncClient) -> None:
         "status": "healthy",
         "version": "0.1.0",
         "collectors": {"binance_usdm": "connected", "bybit": "connecting"},
-        "storage": {"journal": "ok", "warm": "ok"},
+        "storage": {"journal": "ok", "sqlite": "ok", "cold": "ok"},
         "uptime": "72h 15m 32s",
     }
 
@@ -114,10 +114,10 @@ async def test_a_question_that_cannot_be_answered_says_what_is_wrong(
     client: httpx.AsyncClient, *, query: str, status: int, code: str, parameter: str, says: str
 ) -> None:
     answer = await client.get(f"{PROFILE}?{query}")
-    error = answer.json()["error"]
+    error = answer.json()
     assert (answer.status_code, error["code"], error["parameter"]) == (status, code, parameter)
-    assert says in error["message"]
-    assert set(error) == {"code", "message", "parameter", "value", "expected"}
+    assert says in error["detail"]
+    assert set(error) == {"type", "title", "status", "detail", "code", "parameter", "value", "expected"}
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -125,7 +125,7 @@ async def test_a_question_that_cannot_be_answered_says_what_is_wrong(
 async def test_a_parameter_where_there_is_none_is_refused(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, params={"limit": "3"})
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "unknown_parameter"
+    assert answer.json()["code"] == "unknown_parameter"
 
 
 async def test_what_is_not_available_now_may_be_asked_again(
@@ -134,7 +134,7 @@ async def test_what_is_not_available_now_may_be_asked_again(
     door.failure = Unavailable("binance:BTCUSDT", "it did not answer within 5 s")
     answer = await client.get(PROFILE, params=ASKED)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["error"]["code"] == "unavailable"
+    assert answer.json()["code"] == "unavailable"
 
 
 async def test_a_bug_is_logged_once_and_not_shown(
@@ -143,7 +143,7 @@ async def test_a_bug_is_logged_once_and_not_shown(
     door.failure = ZeroDivisionError("the secret of the house")
     with caplog.at_level(logging.INFO):
         answer = await client.get(PROFILE, params=ASKED)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -152,23 +152,23 @@ async def test_a_bug_is_logged_once_and_not_shown(
 
 async def test_an_unknown_path_lists_the_known_ones(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/v2/nothing")
-    error = answer.json()["error"]
+    error = answer.json()
     assert (answer.status_code, error["code"], error["value"]) == (404, "not_found", "/api/v2/nothing")
     for path in ("/health", PROFILE, "/api/v1/symbols", "/mcp"):
-        assert path in error["message"]
+        assert path in error["detail"]
 
 
 @pytest.mark.parametrize("path", ["/health", PROFILE, "/"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_only_reading_is_allowed(client: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await client.request(method, path, content=b"x" * 100)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert "GET" in answer.headers["allow"]
 
 
 async def test_a_long_query_is_answered_in_few_words(client: httpx.AsyncClient) -> None:
     long = await client.get(PROFILE, params={"exchange": "x" * 8_000})
-    assert (long.status_code, long.json()["error"]["code"]) == (404, "unknown_exchange")
+    assert (long.status_code, long.json()["code"]) == (404, "unknown_exchange")
     assert len(long.text) < 1_000
 
 

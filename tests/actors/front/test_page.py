@@ -26,7 +26,7 @@ async def test_a_page_that_has_not_changed_is_not_sent_again(client: httpx.Async
 
 
 def test_the_page_asks_nobody_else_and_trusts_no_text() -> None:
-    text = page.load().body.decode()
+    text = page.load("status.html").body.decode()
     addresses = re.findall(r"https?://[^\s'\"]+", text)
     assert set(addresses) == {"http://www.w3.org/2000/svg"}  # the name of SVG, never fetched
     for word in ("innerHTML", "outerHTML", "AdjacentHTML", "document.write", "eval(", " style=", " onclick="):
@@ -38,15 +38,24 @@ def test_a_page_without_inline_code_may_run_none() -> None:
 
 
 def test_every_element_that_the_script_asks_for_is_there() -> None:
-    text = page.load().body.decode()
+    text = page.load("status.html").body.decode()
     asked = set(re.findall(r'\bat\("([^"]+)"\)', text))
     assert {"books", "contracts", "collectors", "exchanges", "gaps"} <= asked
     assert asked <= set(re.findall(r' id="([^"]+)"', text))
 
 
 def test_a_table_names_each_of_its_columns_once_for_wide_screens_and_once_for_narrow_ones() -> None:
-    text = page.load().body.decode()
+    text = page.load("status.html").body.decode()
     wide = [re.findall(r'role="columnheader"[^>]*>([^<]+)<', table) for table in text.split("<table")[1:]]
     narrow = [re.findall(r'"([^"]+)"', labels) for labels in re.findall(r'= \[("[^\]]+")\];', text)]
     narrow += [re.findall(r'"([^"]+)"', labels) for labels in re.findall(r"tableRow\(\[([^\]]+)\]", text)]
     assert sorted(wide) == sorted(narrow)
+
+
+def test_a_key_is_kept_for_the_tab_and_sent_in_a_header_alone() -> None:
+    text = page.load("status.html").body.decode()
+    assert "sessionStorage" in text
+    for word in ("localStorage", "document.cookie", "api_key=", "?key="):
+        assert word not in text
+    assert re.search(r'<input id="key" type="password" autocomplete="off"', text)
+    assert '{ "X-API-Key": key }' in text

@@ -9,12 +9,16 @@ import trio
 from front_door import FakeDoor
 from trio.testing import wait_all_tasks_blocked
 
+from actors.access.access import Access
 from actors.front.connections import FrontConfig
 from actors.front.front import front
 from actors.front.http import create_app
 from actors.front.limits import Limits, Message, Receive, Scope, Send
-from actors.front.server import BindError, configure, listen, serve, url
+from actors.front.server import BindError, configure, listen, serve
+from actors.front.server import url as url_of
+from actors.metrics.scrape import Scrape
 from supervision.actor import Context
+from wadm.sections import HttpSettings
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -80,7 +84,7 @@ async def test_a_reader_that_stalls_is_dropped(
 ) -> None:
     application = Endless()
     config.send_timeout = 0.2
-    await nursery.start(partial(serve, application, None, listening, config=config))
+    await nursery.start(partial(serve, application, listening, config=config))
     async with await connect(listening) as stream:
         await stream.send_all(GET)
         with trio.fail_after(5):
@@ -93,7 +97,7 @@ async def test_a_reader_that_stalls_does_not_hold_up_the_end(
     nursery: trio.Nursery, listening: socket.socket
 ) -> None:
     application = Endless()
-    await nursery.start(serve, application, None, listening)
+    await nursery.start(serve, application, listening)
     async with await connect(listening) as stream:
         await stream.send_all(GET)
         await application.sending.wait()
@@ -108,7 +112,7 @@ async def test_a_slow_head_and_an_idle_connection_are_closed(
     nursery: trio.Nursery, listening: socket.socket, config: FrontConfig
 ) -> None:
     config.keep_alive_timeout = 0.1
-    await nursery.start(partial(serve, Endless(), None, listening, config=config))
+    await nursery.start(partial(serve, Endless(), listening, config=config))
     for sent in (b"", b"GET / HTTP/1.1\r\nX: "):
         async with await connect(listening) as stream:
             await stream.send_all(sent)
@@ -117,10 +121,10 @@ async def test_a_slow_head_and_an_idle_connection_are_closed(
 
 
 async def test_an_idle_connection_is_closed_after_an_answer_too(
-    nursery: trio.Nursery, listening: socket.socket, config: FrontConfig, door: FakeDoor
+    nursery: trio.Nursery, listening: socket.socket, config: FrontConfig, door: FakeDoor, access: Access
 ) -> None:
     config.keep_alive_timeout = 0.1
-    await nursery.start(partial(serve, create_app(door), None, listening, config=config))
+    await nursery.start(partial(serve, create_app(door, access, Scrape()), listening, config=config))
     async with await connect(listening) as stream:
         await stream.send_all(GET)
         with trio.fail_after(5):
@@ -132,7 +136,7 @@ async def test_more_connections_than_allowed_are_turned_away(
 ) -> None:
     config.max_connections = 2
     application = Endless()
-    await nursery.start(partial(serve, application, None, listening, config=config))
+    await nursery.start(partial(serve, application, listening, config=config))
     async with await connect(listening) as first, await connect(listening), await connect(listening) as third:
         with trio.fail_after(5):
             assert await read_all(third) == b""
@@ -149,7 +153,7 @@ async def test_one_that_breaks_is_logged_and_a_flood_of_them_is_counted(
         await send({"type": "nonsense"})
 
     upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    await nursery.start(partial(serve, broken, None, listening, config=config))
+    await nursery.start(partial(serve, broken, listening, config=config))
     for _ in range(5):
         async with await connect(listening) as stream:
             await stream.send_all(
@@ -162,11 +166,11 @@ async def test_one_that_breaks_is_logged_and_a_flood_of_them_is_counted(
     assert "client connection(s) broke" in told[0].getMessage()
 
 
-async def test_a_port_in_use_is_one_sentence(door: FakeDoor, context: Context) -> None:
+async def test_a_port_in_use_is_one_sentence(door: FakeDoor, context: Context, access: Access) -> None:
     taken = await listen("127.0.0.1", 0)
     port = taken.getsockname()[1]
     with pytest.raises(BindError) as raised:
-        await front(context, door, port=port)
+        await front(context, door, http=HttpSettings(port=port), access=access)
     taken.close()
     assert str(raised.value).startswith(f"Cannot listen on 127.0.0.1:{port}: it is in use; stop the program")
     assert (raised.value.host, raised.value.port) == ("127.0.0.1", port)
@@ -194,12 +198,14 @@ async def test_the_url_is_one_that_can_be_opened(host: str, shown: str) -> None:
         bound = await listen(host, 0)
     except BindError:
         pytest.skip(f"this machine has no {host}")
-    assert url(bound) == f"http://{shown}:{bound.getsockname()[1]}"
+    assert url_of(bound) == f"http://{shown}:{bound.getsockname()[1]}"
     bound.close()
 
 
 @pytest.fixture
-def start(door: FakeDoor, context: Context, nursery: trio.Nursery) -> Callable[[], Any]:
+def start(
+    door: FakeDoor, context: Context, http: HttpSettings, access: Access, nursery: trio.Nursery
+) -> Callable[[], Any]:
     """Start a front that says when it is bound and when it has ended."""
 
     async def started() -> tuple[str, trio.Event]:
@@ -207,7 +213,7 @@ def start(door: FakeDoor, context: Context, nursery: trio.Nursery) -> Callable[[
         send, receive = trio.open_memory_channel[str](1)
 
         async def run() -> None:
-            await front(context, door, port=0, bound=send.send_nowait)
+            await front(context, door, http=http, access=access, bound=send.send_nowait)
             ended.set()
 
         nursery.start_soon(run)
@@ -293,7 +299,7 @@ async def test_a_body_that_does_not_come_is_refused(autojump_clock: trio.abc.Clo
         sent.append(message)
 
     started = trio.current_time()
-    await Limits(reads)({"type": "http", "headers": []}, never, send)
+    await Limits(reads)({"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}, never, send)
     assert trio.current_time() - started == pytest.approx(10)
     assert sent[0]["status"] == 408
     assert b"body_too_slow" in sent[1]["body"]
@@ -313,5 +319,16 @@ async def test_a_body_that_grows_too_large_is_refused() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await Limits(reads)({"type": "http", "headers": []}, more, send)
+    await Limits(reads)({"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}, more, send)
     assert [message.get("status") for message in sent] == [413, None]
+
+
+async def test_a_body_that_comes_after_the_answer_was_made_leaves_the_connection_usable(url: str) -> None:
+    head = b"PUT /api/v1/symbols HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n"
+    async with await trio.open_tcp_stream("127.0.0.1", int(url.rsplit(":", 1)[1])) as stream:
+        for _ in range(3):
+            await stream.send_all(head)
+            await wait_all_tasks_blocked(0.02)
+            await stream.send_all(b"nothing")
+            with trio.fail_after(5):
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 405")

@@ -2,13 +2,23 @@
 
 from decimal import Decimal
 
-from actors.messages import BarRecord, GapRecord, OrderFlowRecord, ProfileRecord, TradeBatch
+from actors.messages import (
+    BarRecord,
+    BookRecord,
+    GapRecord,
+    LevelMark,
+    LevelsRecord,
+    OrderFlowRecord,
+    ProfileRecord,
+    TradeBatch,
+)
+from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import profile
 from wadm.bar import Bar
 from wadm.coverage import SuspectedGap
 from wadm.exchanges.base import Gap
-from wadm.market import MINUTE, IdKind, Trades
+from wadm.market import DAY, MINUTE, IdKind, Trades
 
 EXCHANGE, SYMBOL = "binance_usdm", "BTCUSDT"
 NAME = EXCHANGE, SYMBOL
@@ -56,10 +66,27 @@ def profile_record(start=START, revision=0, quantity=5, empty=False):
     return ProfileRecord(EXCHANGE, SYMBOL, "1m", start, start + MINUTE, revision, False, made)
 
 
-def order_flow_record(start=START, revision=0, quantity=5, empty=False):
+def order_flow_record(start=START, revision=0, quantity=5, empty=False, counts=(3, 1)):
+    """Return the order flow of a minute; ``counts`` are its large trades and its absorptions."""
     source = Bar(start, start + MINUTE) if empty else bar(start, quantity=quantity)
     flow = order_flow(source, source)
-    return OrderFlowRecord(EXCHANGE, SYMBOL, "1m", start, start + MINUTE, revision, True, flow)
+    return OrderFlowRecord(EXCHANGE, SYMBOL, "1m", start, start + MINUTE, revision, True, flow, *counts)
+
+
+def book_record(at=START, sequence=7, symbol=SYMBOL, levels=3, quantity=5):
+    """Return a book of ``levels`` a side around 61,000."""
+    bids = [(61_000_0 - index, quantity + index) for index in range(levels)]
+    asks = [(61_000_1 + index, 2 * quantity + index) for index in range(levels)]
+    return BookRecord(EXCHANGE, symbol, at, sequence, 1, 3, bids, asks)
+
+
+def levels_record(end=START + 5 * MINUTE, revision=0, symbol=SYMBOL):
+    """Return a point of control, and a support that nothing touched yet."""
+    marks = (
+        LevelMark(LiquidityType.SUPPORT, Decimal("60900"), Decimal("31.5"), Decimal("0.015"), 0, None),
+        LevelMark(LiquidityType.POC, Decimal("61000.5"), Decimal(100), Decimal("1.25"), 2, end - MINUTE),
+    )
+    return LevelsRecord(EXCHANGE, symbol, end - DAY, end, revision, marks)
 
 
 def gap_record(first=10, last=19, state="open", reason="", at=START):
@@ -72,7 +99,10 @@ def suspected_record(first=START, last=START + 9, state="open", reason="the conn
 
 def one_of_each():
     """Return one entry of every kind."""
-    return [batch(1), bar_record(), profile_record(), order_flow_record(), gap_record()]
+    return [
+        batch(1), bar_record(), profile_record(), order_flow_record(), gap_record(),
+        book_record(), levels_record(),
+    ]  # fmt: skip
 
 
 def plain(entry):
@@ -91,9 +121,16 @@ def plain(entry):
         return (*names, *stamps, *(list(column) for column in columns))
     if isinstance(entry, BarRecord):
         return (entry.exchange, entry.symbol, entry.bar)
-    if isinstance(entry, GapRecord):
+    if isinstance(entry, GapRecord | LevelsRecord):
         return entry
-    rest = entry.profile if isinstance(entry, ProfileRecord) else entry.order_flow
+    if isinstance(entry, BookRecord):
+        scales = (entry.price_decimals, entry.quantity_decimals)
+        sides = ([tuple(level) for level in side] for side in (entry.bids, entry.asks))
+        return (type(entry), entry.exchange, entry.symbol, entry.at, entry.sequence, *scales, *sides)
+    if isinstance(entry, ProfileRecord):
+        rest = entry.profile
+    else:
+        rest = (entry.order_flow, entry.large_trades, entry.absorption_events)
     window = (entry.timeframe, entry.start, entry.end, entry.revision, entry.partial)
     return (type(entry), entry.exchange, entry.symbol, *window, rest)
 

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from storage_samples import batch, plain
 
+from actors.storage import files
 from actors.storage.errors import DiskFull, StorageError, explain
 from actors.storage.journal import Journal
 from actors.storage.journal_view import JournalView
@@ -96,7 +97,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_may_be_tried_again(journal)
     for _ in range(2):
         with pytest.raises(DiskFull, match=r"no room left to write .*journal\.sqlite3"):
             journal.append(run)
-        assert [plain(entry) for _, entry in journal.read(0, 10)] == [plain(batch(1))]
+        assert [plain(entry) for _, entry in journal.read(0, 10)[0]] == [plain(batch(1))]
         assert journal.symbols() == [("binance_usdm", "BTCUSDT")]
     journal._db.execute("PRAGMA max_page_count = 1000000")
     assert journal.append(run) == 399
@@ -113,3 +114,23 @@ def test_an_unknown_failure_names_the_file():
     assert "here.sqlite3 failed (disk I/O error)" in str(
         explain(sqlite3.OperationalError("disk I/O error"), "here.sqlite3")
     )
+
+
+def test_a_file_that_another_makes_at_the_same_moment_is_used_as_it_is(monkeypatch, tmp_path):
+    path = tmp_path / "both.sqlite3"
+    made = []
+
+    def create(db):
+        made.append(db)
+        db.execute("CREATE TABLE t(x)")
+
+    use_wal = files._use_wal
+
+    def meanwhile(db):
+        use_wal(db)
+        monkeypatch.undo()
+        files.open_writer(path, 1, create).close()
+
+    monkeypatch.setattr(files, "_use_wal", meanwhile)
+    files.open_writer(path, 1, create).close()
+    assert len(made) == 1

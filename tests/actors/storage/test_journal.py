@@ -19,7 +19,7 @@ from storage_samples import (
     trades_at,
 )
 
-from actors.messages import TradeBatch
+from actors.messages import Kind, TradeBatch
 from actors.storage.errors import StorageError
 from actors.storage.journal import SEGMENT, Journal
 from wadm.market import MINUTE
@@ -28,14 +28,14 @@ SECOND = 1_000_000
 
 
 def entries_of(journal):
-    return [entry for _, entry in journal.read(0, 100_000)]
+    return [entry for _, entry in journal.read(0, 100_000)[0]]
 
 
 def test_every_kind_of_entry_comes_back_as_it_was_in_order(journal):
     entries = one_of_each()
-    assert journal.append(entries) == 5
-    found = journal.read(0, 100)
-    assert [seq for seq, _ in found] == [1, 2, 3, 4, 5]
+    assert journal.append(entries) == 7
+    found = journal.read(0, 100)[0]
+    assert [seq for seq, _ in found] == [1, 2, 3, 4, 5, 6, 7]
     assert plainly(entry for _, entry in found) == plainly(entries)
 
 
@@ -58,9 +58,9 @@ def test_a_batch_without_trades_comes_back(journal):
 
 def test_what_was_committed_before_is_left_out_and_takes_no_number(journal):
     journal.append(one_of_each())
-    assert journal.append(one_of_each()) == 5
-    assert journal.append([batch(1), batch(2), bar_record(), bar_record(revision=1)]) == 7
-    assert [seq for seq, _ in journal.read(5, 100)] == [6, 7]
+    assert journal.append(one_of_each()) == 7
+    assert journal.append([batch(1), batch(2), bar_record(), bar_record(revision=1)]) == 9
+    assert [seq for seq, _ in journal.read(7, 100)[0]] == [8, 9]
 
 
 def test_batches_are_told_apart_by_incarnation_symbol_and_number(journal):
@@ -84,17 +84,17 @@ def test_an_empty_append_changes_nothing(journal):
 
 def test_reading_goes_on_after_a_number_and_stops_at_the_limit(journal):
     journal.append([batch(1), bar_record(), batch(2), gap_record(), batch(3)])
-    assert [seq for seq, _ in journal.read(1, 3)] == [2, 3, 4]
-    assert journal.read(5, 10) == []
+    assert [seq for seq, _ in journal.read(1, 3)[0]] == [2, 3, 4]
+    assert journal.read(5, 10)[0] == []
 
 
 def test_records_can_be_read_without_the_trades_between_them(journal):
     journal.append([batch(1), bar_record(), batch(2), gap_record(), batch(3)])
-    records, reached = journal.read_records(0, 1)
+    records, reached = journal.read(0, 1, frozenset(Kind) - {Kind.TRADES})
     assert (plainly(entry for _, entry in records), reached) == (plainly([bar_record()]), 2)
-    records, reached = journal.read_records(2, 10)
+    records, reached = journal.read(2, 10, frozenset(Kind) - {Kind.TRADES})
     assert ([seq for seq, _ in records], reached) == ([4], 5)
-    assert journal.read_records(5, 10) == ([], 5)
+    assert journal.read(5, 10, frozenset(Kind) - {Kind.TRADES}) == ([], 5)
 
 
 def test_trades_are_cut_to_the_range_by_exchange_time(journal):
@@ -188,7 +188,7 @@ def test_threads_read_while_another_appends(journal):
     def read():
         try:
             while not done.is_set():
-                found = [number for number, _ in journal.read(0, 10_000)]
+                found = [number for number, _ in journal.read(0, 10_000)[0]]
                 assert found == list(range(1, len(found) + 1))
                 seen.append(len(found))
         except Exception as error:
@@ -210,7 +210,7 @@ def test_threads_read_while_another_appends(journal):
 def test_an_entry_that_cannot_be_written_leaves_nothing_of_its_run(journal):
     with pytest.raises(ValueError, match="not in tuple"):
         journal.append([batch(1), gap_record(state="lost in the post")])
-    assert journal.read(0, 10) == []
+    assert journal.read(0, 10)[0] == []
     with pytest.raises(OverflowError):
         journal.append([batch(1, symbol="NEW"), batch(1 << 64, symbol="NEW")])
     assert journal.append([batch(1, symbol="NEW")]) == 1
@@ -221,7 +221,7 @@ def test_an_entry_that_cannot_be_read_names_the_file(journal):
     journal.append([batch(1)])
     journal._db.execute("UPDATE batches SET payload = x'00'")
     with pytest.raises(StorageError, match=r"journal\.sqlite3 holds an entry that cannot be read"):
-        journal.read(0, 10)
+        journal.read(0, 10)[0]
 
 
 class Ticking:
@@ -255,14 +255,14 @@ def test_whole_segments_go_once_they_are_old_and_passed(timed, clock):
     assert timed.trim(1_001 * SEGMENT - 1, 100) == 0  # the segment has not ended by then
     assert timed.trim(1_001 * SEGMENT, 2) == 0  # not all of it was passed
     assert timed.trim(1_001 * SEGMENT, 3) == 3
-    assert [seq for seq, _ in timed.read(0, 10)] == [4]
+    assert [seq for seq, _ in timed.read(0, 10)[0]] == [4]
     assert next(iter(timed.batches(*NAME, 1, 0))).number == 3
 
 
 def test_numbers_go_on_when_everything_was_trimmed(timed, clock, tmp_path):
     timed.append([batch(1), batch(2)])
     assert timed.trim(FOREVER, 2) == 2
-    assert (timed.read(0, 10), timed.last_seq()) == ([], 2)
+    assert (timed.read(0, 10)[0], timed.last_seq()) == ([], 2)
     timed.close()
     again = Journal(tmp_path, clock=clock)
     assert again.append([batch(3)]) == 3
@@ -276,6 +276,22 @@ def test_a_clock_set_back_opens_no_older_segment(timed, clock):
     timed.append([batch(2)])
     assert timed.trim(1_000 * SEGMENT, 2) == 0
     assert timed.trim(1_001 * SEGMENT, 2) == 2
+
+
+def test_what_came_while_the_clock_was_years_ahead_grows_old_all_the_same(timed, clock, tmp_path):
+    now = clock.now
+    clock.now += 100_000 * SEGMENT
+    timed.append([batch(1)])
+    clock.now = now
+    for number in range(2, 9):
+        timed.append([batch(number)])
+        clock.now += SEGMENT
+    assert timed.trim(clock.now, FOREVER) == 0  # from when that was noticed on
+    timed.append([batch(9)])
+    clock.now += SEGMENT
+    timed.append([batch(10)])
+    assert timed.trim(clock.now, FOREVER) == 9
+    assert timed.last_seq() == 10
 
 
 def test_the_file_stays_at_the_size_of_what_is_kept(timed, clock):
@@ -299,4 +315,4 @@ def test_appends_take_their_turn_while_trimming(timed, clock):
         timed.append([batch(10_000 + number)])
     trimmer.join()
     assert trimmed == [3_000]
-    assert len(timed.read(0, 100)) == 20
+    assert len(timed.read(0, 100)[0]) == 20

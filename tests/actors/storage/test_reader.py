@@ -18,6 +18,7 @@ from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
 from actors.storage.reader import DataReader
 from actors.storage.sql import SqlStore
+from actors.storage.tier_log import Loss
 from wadm.bar import Bar, merge
 from wadm.market import MINUTE
 
@@ -54,6 +55,20 @@ def test_bars_of_the_journal_lie_over_those_of_the_store(journal, store, reader)
         bar(START + MINUTE, revision=1, quantity=9)
     ]
     assert reader.extent(*NAME) == (START, START + 3 * MINUTE)
+
+
+def test_what_the_store_lost_is_told_of_those_times_only(journal, store, reader):
+    name = f"sqlite at {store.address}"
+    first, last, counts = START + 5 * MINUTE, START + 9 * MINUTE, (7, 3)
+    journal.note_loss(Loss(name, 1, 9, first, last, *counts, last))
+    journal.note_loss(Loss(name, 20, 29, None, last, None, None, last))
+    journal.note_loss(Loss("redis at elsewhere", 1, 9, START, last, *counts, last))
+    (part,) = reader.unreadable(*NAME, START, START + 8 * MINUTE)
+    assert (part.start, part.end) == (first - 2 * MINUTE, START + 8 * MINUTE)
+    assert part.reason.startswith(f"{name} lost what was received then")
+    assert reader.unreadable(*NAME, START, first - 2 * MINUTE) == []
+    assert reader.unreadable(*NAME, last + MINUTE, last + 9 * MINUTE) == []
+    assert reader.alone.unreadable(*NAME, START, last) == []
 
 
 def test_a_lower_revision_in_the_journal_does_not_hide_the_stores(journal, store, reader):

@@ -1,6 +1,7 @@
+import attrs
 from storage_samples import START, trades_at
 
-from actors.storage.runs import distinct, within
+from actors.storage.runs import distinct, ordered, within
 
 
 def test_a_run_inside_the_range_is_itself():
@@ -28,3 +29,20 @@ def test_trades_that_came_before_are_left_out():
 def test_runs_without_repeats_pass_as_they_are():
     run = trades_at(1, 2, ids=["a", "b"])
     assert next(distinct([run])) is run
+
+
+def test_runs_are_put_in_order_at_the_finest_decimals():
+    late, early = trades_at(START + 5, START + 9, ids=[3, 5]), trades_at(START + 5, START + 1, ids=[2, 1])
+    finer = attrs.evolve(early, price_decimals=2, prices=[10 * price for price in early.prices])
+    run = ordered([late, finer])
+    assert run is not None
+    assert list(run.ids) == [1, 2, 3, 5]
+    assert list(run.times) == [START + 1, START + 5, START + 5, START + 9]
+    assert (run.price_decimals, list(run.prices)) == (2, [6_100_010, 6_100_000, 6_100_000, 6_100_010])
+    assert ordered([]) is None
+
+
+def test_names_stay_in_the_order_of_arrival_within_one_instant():
+    run = ordered([trades_at(START, START, ids=["b", "a"]), trades_at(START, ids=["0"])])
+    assert run is not None
+    assert list(run.ids) == ["b", "a", "0"]

@@ -1,13 +1,18 @@
 import sqlite3
+import sys
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 from sqlalchemy.dialects import postgresql
-from storage_samples import NAME, bar, bar_record, batch
+from storage_samples import NAME, START, bar, bar_record, batch, book_record, order_flow_record
 
-from actors.storage import engines, tables
+from actors.messages import Kind
+from actors.storage import engines, statements, tables
 from actors.storage.errors import DiskFull, StorageError
-from actors.storage.sql import SqlStore
+from actors.storage.migrations import SCHEMA
+from actors.storage.sql import SLICE, SqlStore
+from wadm.market import MINUTE
 
 
 @pytest.fixture
@@ -23,16 +28,33 @@ def opened(url, **arguments):
     ("url", "sentence"),
     [
         ("nonsense", "cannot be read"),
-        ("nosuch://user:secret@host/name", "cannot be read"),
+        ("postgresql://user:secret@host:port/name", "cannot be read"),
+        ("nosuch://user:secret@host/name", "begins with nosuch://, which is not supported"),
+        ("mysql://user:secret@host/name", "begins with mysql://, which is not supported"),
+        ("sqlite+aiosqlite:///file", "write sqlite:///path"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("postgresql+pg8000://user:secret@host/name", "needs the Python package pg8000"),
+        ("postgresql+pg8000://user:secret@host/name", r"write .* postgresql\+psycopg2://user"),
     ],
 )
 def test_a_url_of_no_use_is_refused_without_its_password(url, sentence):
     with pytest.raises(StorageError, match=sentence) as caught:
         SqlStore(url, "journal")
     assert "secret" not in str(caught.value)
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.delitem(sys.modules, "actors.storage.postgres", raising=False)
+    with pytest.raises(StorageError, match="needs the Python package psycopg2: install psycopg2-binary"):
+        SqlStore("postgresql://user:secret@host/name", "journal")
+
+
+def test_neither_address_nor_repr_shows_a_password():
+    url = "postgresql+psycopg2://me:secret@host/name?sslmode=require&password=secret"
+    store = SqlStore(url, "journal")
+    assert store.address == "postgresql+psycopg2://me:***@host/name"
+    assert "secret" not in repr(store)
 
 
 def test_an_address_hides_its_password():
@@ -62,15 +84,6 @@ def test_a_damaged_file_is_refused(tmp_path, url):
         store.cursor()
     with opened(url, read_only=True) as store, pytest.raises(StorageError, match=r"warm\.sqlite3 is damaged"):
         store.cursor()
-
-
-def test_a_newer_schema_is_refused(tmp_path, url):
-    with opened(url) as store:
-        store.initialise()
-    with closing(sqlite3.connect(tmp_path / engines.EMBEDDED)) as db, db:
-        db.execute("UPDATE wadm_meta SET value = '2'")
-    with opened(url) as store, pytest.raises(StorageError, match="has schema 2, this version reads 1"):
-        store.initialise()
 
 
 def test_a_bar_that_cannot_be_read_names_the_store(tmp_path, url):
@@ -118,15 +131,62 @@ def test_a_directory_with_a_strange_name_works(tmp_path):
 
 def test_postgresql_gets_the_same_upsert_and_exact_types():
     dialect = postgresql.dialect()
-    statement = str(tables.upsert("postgresql", tables.bars).compile(dialect=dialect))
+    statement = str(statements.upsert("postgresql", tables.bars).compile(dialect=dialect))
     assert "ON CONFLICT (exchange, symbol, timeframe, start_time) DO UPDATE" in statement
-    assert "WHERE excluded.revision > bars.revision" in statement
+    assert "WHERE (excluded.revision) > (bars.revision)" in statement
     assert tables.bars.c.open.type.compile(dialect) == "NUMERIC"
     assert tables.volume_profiles.c.nodes.type.compile(dialect) == "JSONB"
 
 
-def test_trades_are_the_journals_business(url):
+def test_trades_and_books_are_the_journals_business(url):
     with opened(url) as store:
-        assert not store.keeps_trades
-        store.apply([batch(1)], 1)
+        assert not store.keeps & {Kind.TRADES, Kind.BOOK}
+        store.apply([batch(1), book_record()], 1)
         assert store.symbols() == []
+        assert store.trades(*NAME, 0, 1 << 62) == []
+        assert store.books(*NAME, 0, 1 << 62) == []
+
+
+def test_searchable_columns_are_exact(tmp_path, url):
+    with opened(url) as store:
+        store.apply([bar_record(quantity=10**25)], 1)
+    with closing(sqlite3.connect(tmp_path / engines.EMBEDDED)) as db:
+        (row,) = db.execute("SELECT open, high, low, close, volume, buy_volume, delta, trades FROM bars")
+    assert row[:4] == ("61000", "61000.2", "61000", "61000.2")
+    assert [Decimal(text) for text in row[4:7]] == [4 * 10**22, 2 * 10**22, 0]
+    assert row[7] == 6
+
+
+def test_looking_at_a_schema_makes_no_file(tmp_path, url):
+    with opened(url) as store:
+        assert store.schema() == (None, SCHEMA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ripe_days_reads_what_is_old_by_its_index(url):
+    with opened(url) as store:
+        store.initialise()
+        question = statements.ripe_days(5).compile(store._engine, compile_kwargs={"literal_binds": True})
+        with store._engine.connect() as db:
+            plan = " ".join(row[-1] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}"))
+    assert "SEARCH bars USING COVERING INDEX bars_by_storage (stored_at<?)" in plan
+    assert "(exchange=? AND symbol=? AND timeframe=? AND start_time>? AND start_time<?)" in plan
+
+
+def test_many_that_have_expired_go_in_slices(url):
+    with opened(url, clock=lambda: 0) as store:
+        flows = [order_flow_record(START + number * MINUTE) for number in range(2 * SLICE + 1)]
+        store.apply(flows, 1)
+        assert store.expire(store.lifetimes.indicators - 1) == 0
+        assert store.expire(store.lifetimes.indicators) == 2 * SLICE + 1
+
+
+def test_what_another_program_locks_for_too_long_is_said(monkeypatch, tmp_path, url):
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.01)
+    with opened(url) as store:
+        store.apply([], 1)
+        with closing(sqlite3.connect(tmp_path / engines.EMBEDDED, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StorageError, match=r"warm\.sqlite3 is locked by another program"):
+                store.apply([], 2)
+            assert store.cursor() == 1

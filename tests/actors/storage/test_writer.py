@@ -15,7 +15,7 @@ STUCK = 10.0
 
 
 def entries_of(journal):
-    return [entry for _, entry in journal.read(0, 100_000)]
+    return [entry for _, entry in journal.read(0, 100_000)[0]]
 
 
 class Harness:

@@ -11,6 +11,9 @@ from wadm.exchanges.contiguity import (
     Positions,
     RecentIds,
     Verdict,
+    common,
+    joined,
+    outside,
     runs_of,
     without,
 )
@@ -130,6 +133,24 @@ def test_what_is_left_of_a_range_is_what_was_not_taken(first, length, start, tak
     left = without(Missing(first, first + length), Missing(start, start + taken))
     assert ids_of(left) == set(range(first, first + length + 1)) - set(range(start, start + taken + 1))
     assert all(one.first <= one.last for one in left)
+
+
+RANGES = st.lists(
+    st.builds(lambda first, length: Missing(first, first + length), st.integers(0, 40), st.integers(0, 6))
+)
+
+
+@given(RANGES, RANGES)
+def test_ranges_are_sets_of_ids(ids, others):
+    one, other = joined(ids), joined(others)
+    assert ids_of(one) == ids_of(ids)
+    assert all(later.first > earlier.last + 1 for earlier, later in pairwise(one))
+    both, rest = list(common(one, other)), list(outside(one, other))
+    assert ids_of(both) == ids_of(ids) & ids_of(others)
+    assert ids_of(rest) == ids_of(ids) - ids_of(others)
+    assert both == sorted(both)
+    assert rest == sorted(rest)
+    assert all(part.first <= part.last for part in (*both, *rest))
 
 
 # --- closing and opening again ---

@@ -1,0 +1,1 @@
+"""A bridge from standard input and output to the running daemon; it knows nothing of markets."""

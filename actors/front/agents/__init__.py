@@ -1,0 +1,1 @@
+"""The door for AI agents: MCP over Streamable HTTP at ``/mcp``."""
