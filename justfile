@@ -48,6 +48,10 @@ fuzz *arguments: sync
     @uv pip install -q --python .venv --target build/fuzz atheris
     PYTHONPATH=build/fuzz {{python}} tests/fuzz/codecs.py {{arguments}}
 
+# send thousands of generated requests to the API of a whole daemon, and check every answer
+fuzz-api *arguments: sync
+    {{python}} tests/fuzz/api.py {{arguments}}
+
 # measure what supervision costs, against the same actors in a plain nursery
 overhead *arguments: sync
     {{python}} tests/benchmarks/overhead.py {{arguments}}
@@ -63,6 +67,11 @@ fanout *arguments: sync
 # measure the journal's commits, a store's pace, and the recovery from an outage, on real servers
 storage-bench *arguments: sync
     {{python}} tests/benchmarks/storage.py {{arguments}}
+
+# measure the doors for agents, programs and listeners while 5,000 trades come in a second
+front-bench *arguments: sync
+    {{python}} tests/benchmarks/front.py {{arguments}}
+    {{python}} tests/benchmarks/fanout.py
 
 # measure what a day of a busy symbol takes in memory, and how long its merges take
 memory *arguments: sync

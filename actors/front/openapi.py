@@ -117,6 +117,7 @@ def describe(known: Sequence[Route]) -> Schema:
     for path, method, operation in _changes():
         paths.setdefault(path, {})[method] = operation
     paths[events.PATH] = {"get": _stream()}
+    paths |= dict(_watching())
     return {
         "openapi": "3.1.0",
         "info": {
@@ -209,6 +210,27 @@ def _changes() -> Iterator[tuple[str, str, Schema]]:
         _parameter(Described("limit", "Lines", {"type": "integer", "minimum": 0, "maximum": 500})),
     ]
     yield "/api/v1/audit", "get", _change("audit", "The audit log", {"200": "Lines"}, _OBJECT, chosen)
+
+
+def _watching() -> Iterator[tuple[str, Schema]]:
+    """Yield what is there for those who watch over the daemon; none of the first three needs a key."""
+    told = {"200": "As it should be", "503": "Not so; the reasons stand in it"}
+    for path, name, summary in (
+        ("/health", "health", "What works, what does not, and why"),
+        ("/health/live", "live", "Whether the daemon runs"),
+        ("/health/ready", "ready", "Whether it can answer what it is asked"),
+    ):
+        operation = _change(name, summary, {}, _OBJECT)
+        content = {str(Format.JSON): {"schema": _OBJECT}}
+        operation["responses"] |= {
+            status: {"description": says, "content": content} for status, says in told.items()
+        }
+        yield path, {"get": operation}
+    text = {"schema": {**_TEXT, "description": "Prometheus' text format, or OpenMetrics"}}
+    metrics = _change("metrics", "Figures for Prometheus", {}, _OBJECT)
+    content = {"text/plain": text, "application/openmetrics-text": text}
+    metrics["responses"] |= {"200": {"description": "Every figure", "content": content}}
+    yield "/metrics", {"get": metrics}
 
 
 def _stream() -> Schema:

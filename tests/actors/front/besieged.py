@@ -4,7 +4,6 @@ One front stands for all scripts of a module. Its patience is short, so that who
 each script it has to be what it was: as many tasks, connections and open files, nobody in work.
 """
 
-import os
 import queue
 import re
 import socket
@@ -155,7 +154,7 @@ class Besieged:
 
     def _traces(self) -> Traces:
         tasks = trio.lowlevel.current_statistics().tasks_living
-        files = len(os.listdir("/proc/self/fd"))
+        files = sum(1 for _ in Path("/proc/self/fd").iterdir())
         return Traces(tasks, len(self.config.connections), files, self.scrape.meters.requests.in_work)
 
     def becomes_calm(self) -> None:
@@ -185,8 +184,10 @@ def besieged(
     stop = trio.Event()
     with pytest.MonkeyPatch.context() as patch:
         config = _impatient(patch)
-        arguments = (directory, http or HttpSettings(port=0), trust, config, made, stop)
-        thread = threading.Thread(target=_run, args=arguments)
+        arguments = (directory, http or HttpSettings(port=0), trust)
+        thread = threading.Thread(
+            target=_run, args=arguments, kwargs={"config": config, "made": made, "stop": stop}
+        )
         thread.start()
         front = made.get(timeout=60)
         if isinstance(front, BaseException):
@@ -223,6 +224,7 @@ def _run(
     directory: Path,
     http: HttpSettings,
     trust: ssl.SSLContext | None,
+    *,
     config: FrontConfig,
     made: "queue.SimpleQueue[Besieged | BaseException]",
     stop: trio.Event,

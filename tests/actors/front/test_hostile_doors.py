@@ -6,8 +6,6 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 
 import pytest
 import trustme
@@ -121,28 +119,43 @@ STREAMS: dict[str, Script] = {
         STREAM % b"?channel=trades&exchange=binance_usdm&symbol=BTCUSDT" + GET * 100
     ),
     "a stream, half hung up": lambda foe: (
-        foe.send(STREAM % b"?channel=trades&exchange=binance_usdm&symbol=BTCUSDT"), foe.half_close(),
+        foe.send(STREAM % b"?channel=trades&exchange=binance_usdm&symbol=BTCUSDT"),
+        foe.half_close(),
     )[0],
     "a stream from a cursor that is none": sends(
-        (STREAM % b"?channel=trades&exchange=binance_usdm&symbol=BTCUSDT")[:-2] + b"Last-Event-ID: \xff\r\n\r\n"
+        STREAM[:-2] % b"?channel=trades&exchange=binance_usdm&symbol=BTCUSDT" + b"Last-Event-ID: \xff\r\n\r\n"
     ),
-}  # fmt: skip
+}
 
 AGENTS: dict[str, Script] = {
     "deep JSON": sends(asks(DEEP)),
-    "deep arguments": sends(asks(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":' + b'{"a":' * 20_000
-                                 + b"1" + b"}" * 20_000 + b"}", VERSION)),
+    "deep arguments": sends(
+        asks(
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+            + b'{"a":' * 20_000
+            + b"1"
+            + b"}" * 20_000
+            + b"}",
+            VERSION,
+        )
+    ),
     "a huge batch": sends(asks([call("tools/list", number=n) for n in range(10_000)], VERSION)),
     "an empty batch": sends(asks([], VERSION)),
     "no object": sends(asks(b'"a"', VERSION)),
-    "an endless number": sends(asks(b'{"jsonrpc":"2.0","id":' + b"9" * 100_000 + b',"method":"ping"}', VERSION)),
+    "an endless number": sends(
+        asks(b'{"jsonrpc":"2.0","id":' + b"9" * 100_000 + b',"method":"ping"}', VERSION)
+    ),
     "a number that is none": sends(asks(b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', VERSION)),
     "text that is none": sends(asks(b'{"jsonrpc":"2.0","id":"\xff\xff","method":"ping"}', VERSION)),
     "surrogates": sends(asks(b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', VERSION)),
-    "the same key twice": sends(asks(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping","method":"x"}', VERSION)),
+    "the same key twice": sends(
+        asks(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping","method":"x"}', VERSION)
+    ),
     "a method without end": sends(asks(call("a" * 500_000), VERSION)),
     "a tool that is none": sends(asks(call("tools/call", {"name": "../../etc", "arguments": {}}), VERSION)),
-    "arguments that are none": sends(asks(call("tools/call", {"name": "list_symbols", "arguments": []}), VERSION)),
+    "arguments that are none": sends(
+        asks(call("tools/call", {"name": "list_symbols", "arguments": []}), VERSION)
+    ),
     "an answer nobody asked for": sends(asks({"jsonrpc": "2.0", "id": 7, "result": {}}, VERSION)),
     "a cancellation of nothing": sends(
         asks({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 99}}, VERSION)
@@ -158,10 +171,12 @@ AGENTS: dict[str, Script] = {
     "goes on from an event that is none": sends(LISTEN % b"Last-Event-ID: ../../x\r\n"),
     "another content type": sends(asks(call("ping")).replace(b"application/json\r\n", b"text/xml\r\n", 1)),
     "no content type": sends(asks(call("ping")).replace(b"Content-Type: application/json\r\n", b"")),
-    "accepts nothing": sends(asks(call("ping")).replace(b"application/json, text/event-stream", b"image/png")),
+    "accepts nothing": sends(
+        asks(call("ping")).replace(b"application/json, text/event-stream", b"image/png")
+    ),
     "a method of HTTP's": sends(POST.replace(b"POST", b"PATCH") + b"Content-Length: 0\r\n\r\n"),
     "below the door": sends(asks(call("ping")).replace(b"/mcp", b"/mcp/../mcp")),
-}  # fmt: skip
+}
 
 SCRIPTS = {
     f"{door}: {name}": script
@@ -170,8 +185,17 @@ SCRIPTS = {
 }
 
 #: Those whom the server has no reason to put out: what they do is allowed, for as long as they like.
-WELCOME = ("a stream", "a flood of pongs", "a flood of pings", "extensions of its own", "no JSON", "deep JSON",
-           "a number without end", "a frame at once", "a frame said to be huge")  # fmt: skip
+WELCOME = (
+    "a stream",
+    "a flood of pongs",
+    "a flood of pings",
+    "extensions of its own",
+    "no JSON",
+    "deep JSON",
+    "a number without end",
+    "a frame at once",
+    "a frame said to be huge",
+)
 
 
 @pytest.fixture(scope="module")
