@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("runtime")
 
+#: Seconds for which a start waits for a store on a server.
+STORE_PATIENCE = 2.0
+
 #: The name of the store that is a file in the data directory.
 EMBEDDED = "sqlite"
 
@@ -286,7 +289,7 @@ async def open_runtime(
         store, others = open_targets(settings.storage, directory, journal.identity())
         for target in (store, *others.values()):
             opened.callback(target.close)
-        reach = await trio.to_thread.run_sync(_reach, store)
+        reach = await _reach(store)
         taken = await _take_over(settings, plan, journal)
         async with open_rest(plan.rest, playback=plan.playback, proxy=settings.network.proxy) as rest:
             runtime = _made(
@@ -313,19 +316,27 @@ async def _take_over(settings: Settings, plan: Plan, journal: Journal) -> Mappin
     return await take_over(settings, plan, journal)
 
 
-def _reach(store: Store) -> Reach:
+async def _reach(store: Store) -> Reach:
     """Return whether the store can be reached; the daemon starts without it, and its sink tries again.
 
-    Raises StorageError for a file: it does not mend by itself.
+    Raises StorageError for a file: it does not mend by itself. A server is not waited for for as long as its
+    driver would: trades are missed meanwhile.
     """
     reach = Reach()
+    if store.name == EMBEDDED:
+        await trio.to_thread.run_sync(store.initialise)
+        reach.works()
+        return reach
+    reason = f"the store at {store.address} did not answer within {STORE_PATIENCE:g} s"
     try:
-        store.initialise()
+        with trio.move_on_after(STORE_PATIENCE):
+            await trio.to_thread.run_sync(store.initialise, abandon_on_cancel=True)
+            reason = ""
     except StorageError as error:
-        if store.name == EMBEDDED:
-            raise
-        log.warning("store_not_reached", store=store.address, reason=str(error))
-        reach.failed(str(error))
+        reason = str(error)
+    if reason:
+        log.warning("store_not_reached", store=store.address, reason=reason)
+        reach.failed(reason)
     else:
         reach.works()
     return reach

@@ -44,7 +44,7 @@ def process(tmp_path: Path, closed: int) -> Iterator[subprocess.Popen[str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WADM_")}
     environment = kept | {
         "PYTHONUNBUFFERED": "1", "API_KEY": API_KEY, "WADM_DATA_DIR": str(tmp_path / "data"),
-        "MONGODB_URL": f"mongodb://user:{MONGO}@127.0.0.1:{closed}/wadm?serverSelectionTimeoutMS=300",
+        "MONGODB_URL": f"mongodb://user:{MONGO}@127.0.0.1:{closed}/wadm?timeoutMS=300",
         "REDIS_URL": f"redis://:{REDIS}@127.0.0.1:{closed}/0",
         "DB_URL": f"postgresql://user:{SQL}@127.0.0.1:{closed}/wadm",
         "WADM_PROXY": f"http://user:{PROXY}@127.0.0.1:{closed}",

@@ -31,8 +31,8 @@ SHOWN = HOUR
 #: Seconds for which a status is served again instead of being made again.
 _FRESH = 0.9
 
-#: Symbols whose last hour is looked at anew in one status, those first that were not for the longest: one costs
-#: the loop some 2 ms, and a page that is open asks every second.
+#: Symbols whose last hour is looked at anew in one status, those first that were not for the longest: one
+#: costs the loop some 2 ms, and a page that is open asks every second.
 _AT_ONCE = 20
 
 

@@ -31,8 +31,8 @@ class Reader(Protocol):
         """Return the closed one-minute bars of a range, ascending."""
         ...
 
-    def unclosed(self, exchange: str, symbol: str) -> list[Bar]:
-        """Return the minutes after the last closed bar, as far as they are known, partial."""
+    def unclosed(self, exchange: str, symbol: str, end: int) -> list[Bar]:
+        """Return the minutes after the last closed bar and before ``end``, as far as known, partial."""
         ...
 
     def span(self, exchange: str, symbol: str) -> tuple[int, int] | None:
@@ -83,7 +83,7 @@ class Shelf:
         """Return the one-minute bars that start in ``[start, end)``, ascending; unclosed ones are partial."""
         closed = self.reader.bars(instrument.exchange, instrument.symbol, start, end)
         known = {bar.start for bar in closed}
-        unclosed = self.reader.unclosed(instrument.exchange, instrument.symbol)
+        unclosed = self.reader.unclosed(instrument.exchange, instrument.symbol, outward(start, end)[1])
         return [*closed, *(bar for bar in unclosed if start <= bar.start < end and bar.start not in known)]
 
     def merged(self, instrument: Instrument, start: int, end: int, now: int) -> Bar:

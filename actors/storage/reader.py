@@ -131,11 +131,11 @@ class DataReader:
         known = [extent for extent in tiers if extent is not None]
         return (min(start for start, _ in known), max(end for _, end in known)) if known else None
 
-    def unclosed(self, exchange: str, symbol: str) -> list[Bar]:
-        """Return the minutes after the last closed bar, made from raw trades and marked partial."""
+    def unclosed(self, exchange: str, symbol: str, end: int = _FOREVER) -> list[Bar]:
+        """Return the minutes after the last closed bar and before ``end``, from raw trades, as partial."""
         extent = self.extent(exchange, symbol)
         series = BarSeries()
-        for trades in distinct(self.journal.trades(exchange, symbol, extent[1] if extent else 0, _FOREVER)):
+        for trades in distinct(self.journal.trades(exchange, symbol, extent[1] if extent else 0, end)):
             series.fold(trades)
         for bar in series.open.values():
             bar.partial = True
@@ -158,7 +158,7 @@ class DataReader:
         if first > last:  # both ends within one minute
             return bars.merge(self._part(exchange, symbol, start, end), start, end)
         closed = self.bars(exchange, symbol, first, last)
-        tail = [bar for bar in self.unclosed(exchange, symbol) if first <= bar.start < last]
+        tail = [bar for bar in self.unclosed(exchange, symbol, last) if first <= bar.start]
         head = self._part(exchange, symbol, start, first)
         return bars.merge([*head, *closed, *tail, *self._part(exchange, symbol, last, end)], start, end)
 

@@ -31,7 +31,7 @@ class StoreReader:
         """Return the one-minute bars that start in ``[start, end)``."""
         return self.store.bars(exchange, symbol, start, end)
 
-    def unclosed(self, exchange: str, symbol: str) -> list[Bar]:
+    def unclosed(self, exchange: str, symbol: str, end: int) -> list[Bar]:
         """Return no bar: what comes after the last one is in the daemon's journal."""
         return []
 

@@ -172,7 +172,8 @@ def test_a_page_of_a_quiet_symbol_reads_nothing_of_the_others(journal):
     """The index is there, and it is used: no sort, no scan of what others traded."""
     with journal._reading() as db:
         plan = db.execute(
-            "EXPLAIN QUERY PLAN SELECT payload FROM batches WHERE stream = 1 AND seq >= 1 ORDER BY seq LIMIT 5"
+            "EXPLAIN QUERY PLAN "
+            "SELECT payload FROM batches WHERE stream = 1 AND seq >= 1 ORDER BY seq LIMIT 5"
         ).fetchall()
     assert [step[-1] for step in plan] == [
         "SEARCH batches USING INDEX batches_in_order (stream=? AND rowid>?)"
