@@ -284,6 +284,7 @@ class Aggregator:
             bars={name: series.merged(start, end) for name, (start, end) in query.spans.items()},
             minutes=() if query.minutes is None else series.packed(*query.minutes),
             memory_from=extent and extent[0],
+            held_from=memory.held_from,
             closed_until=(memory.market_time - self.grace) // MINUTE * MINUTE,
             market_time=memory.market_time,
             epoch=self.epoch,

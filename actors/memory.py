@@ -129,6 +129,12 @@ class SymbolMemory:
         if len(self.applied) > LIVES:
             del self.applied[next(iter(self.applied))]
 
+    @property
+    def held_from(self) -> int | None:
+        """From where (µs) on the stores have no bar and no gap that is not here, None where unknown."""
+        since = self.closed.since if self.closed.whole else None
+        return max(since, self.gaps.since) if since is not None and self.gaps.gone else since
+
     def bound_records(self, most: int) -> None:
         """Give up records beyond ``most``: of bars, which are in memory, before those of gaps; the oldest."""
         excess = len(self.records) - most

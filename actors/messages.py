@@ -201,13 +201,15 @@ class BarsQuery:
 class BarsAnswer:
     """An aggregator's answer. Bars in it belong to the asker; ``minutes`` are packed, ascending.
 
-    ``memory_from`` (µs) is where its bars begin, None while there are none; ``closed_until`` is the end of
-    the last minute that is closed, by market time.
+    ``memory_from`` (µs) is where its bars begin, None while there are none. From ``held_from`` (µs) on the
+    stores have no bar and no gap that memory has not, None where that is not known. ``closed_until`` is the
+    end of the last minute that is closed, by market time.
     """
 
     bars: Mapping[str, Bar]
     minutes: Sequence[bytes]
     memory_from: int | None
+    held_from: int | None
     closed_until: int
     market_time: int
     epoch: int

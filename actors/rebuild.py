@@ -124,8 +124,10 @@ async def _load_closed(memory: SymbolMemory, reader: DataReader) -> None:
         log.warning("store_not_read", symbol=name.key, reason=str(error), instead="the journal alone")
         found = await trio.to_thread.run_sync(_newest, reader.alone, name, closed.keep)
         closed.whole = False
+    # Of bars elsewhere only their end was asked for: the first answer that reads further back tells of them.
+    closed.since = None
     if not found:
-        memory.market_time = max(memory.market_time, await _archived_until(reader, name))
+        await _look_into_archive(memory, reader)
         return
     for bar in found:
         closed.put(bar)
@@ -135,14 +137,21 @@ async def _load_closed(memory: SymbolMemory, reader: DataReader) -> None:
         memory.due.noted(start)
 
 
-async def _archived_until(reader: DataReader, name: Instrument) -> int:
-    """Return where the bars end that only the cold tier has, 0 where there are none or it does not say."""
+async def _look_into_archive(memory: SymbolMemory, reader: DataReader) -> None:
+    """Note where the bars end that only the cold tier has, or that there are none, unless it does not say."""
+    name = memory.instrument
     with trio.move_on_after(PATIENCE), suppress(StorageError):
-        extent = await trio.to_thread.run_sync(
-            reader.extent, name.exchange, name.symbol, abandon_on_cancel=True
-        )
-        return 0 if extent is None else extent[1]
-    return 0
+        end, is_all = await trio.to_thread.run_sync(_stored_until, reader, name, abandon_on_cancel=True)
+        memory.market_time = max(memory.market_time, end)
+        memory.closed.since = end if is_all else None
+
+
+def _stored_until(reader: DataReader, name: Instrument) -> tuple[int, bool]:
+    """Return where all bars end that are stored, 0 without any, and whether nothing is lost behind them."""
+    key = name.exchange, name.symbol
+    extent = reader.extent(*key)
+    end = 0 if extent is None else extent[1]
+    return end, not reader.unreadable(*key, end, _FOREVER)
 
 
 def _newest(reader: DataReader, name: Instrument, keep: int) -> list[Bar]:

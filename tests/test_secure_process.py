@@ -160,21 +160,14 @@ def test_a_renewed_certificate_is_served_without_a_restart(
         assert seen(port) == renewed
 
 
-@pytest.mark.parametrize(
-    ("certificate", "key", "said"),
-    [
-        ("nothing.pem", "key.pem", "nothing.pem cannot be read (No such file or directory)"),
-        ("crt.pem", "other.pem", "expected a PEM certificate chain and its unencrypted private key"),
-    ],
-)
 def test_a_certificate_that_cannot_be_used_is_one_sentence(
-    config: Callable[..., Path], tmp_path: Path, certificate: str, key: str, said: str
+    config: Callable[..., Path], tmp_path: Path
 ) -> None:
     authority = trustme.CA()
     issue(authority, tmp_path / "crt.pem", tmp_path / "key.pem")
     issue(authority, tmp_path / "crt2.pem", tmp_path / "other.pem")
-    path = config(tls_certificate=str(tmp_path / certificate), tls_key=str(tmp_path / key))
+    path = config(tls_certificate=str(tmp_path / "crt.pem"), tls_key=str(tmp_path / "other.pem"))
     done = wadm("run", "--config", path)
     assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
+    assert "expected a PEM certificate chain and its unencrypted private key" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

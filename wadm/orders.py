@@ -47,7 +47,7 @@ class Order(NamedTuple):
 
 #: Orders that may still get fills are kept by the time (µs) in which they lie: what has not changed since it
 #: was last looked at is neither copied nor counted again.
-SPAN = 2 * SECOND
+SPAN = SECOND // 2
 
 
 @attrs.define

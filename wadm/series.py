@@ -21,7 +21,8 @@ class ClosedBars:
 
     Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked
     for last, so that a window asked for again costs one, and one that has grown a few. Not ``whole``, bars
-    older than the oldest one here may exist elsewhere, out of reach.
+    older than the oldest one here may exist elsewhere, out of reach. ``since`` (µs) is from where on all bars
+    there are anywhere are here; None where that is known only of those from the oldest one here on.
     """
 
     keep: int = DAY + HOUR
@@ -31,6 +32,7 @@ class ClosedBars:
     stretches: Stretches = attrs.field(factory=Stretches)
     tallies: Tallies = attrs.field(factory=Tallies)
     whole: bool = True
+    since: int | None = 0
 
     def put(self, bar: Bar) -> None:
         """Keep a bar, in place of an earlier revision of it, and let the oldest go."""
@@ -46,6 +48,7 @@ class ClosedBars:
         for start in self.starts[:oldest]:
             del self.packed[start]
             self._changed(start)
+            self.since = max(self.since or 0, before)
         del self.starts[:oldest]
 
     def _changed(self, start: int) -> None:

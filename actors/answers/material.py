@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import attrs
@@ -68,13 +68,19 @@ class Live:
         making = _Making(asked, span, needs, found, self._shelf_of(memory), around)
         if making.at_hand:
             return finish(making.material())
+        closed, unknown = memory.closed, memory.closed.whole and memory.closed.since is None
         try:
             # Nothing is changed by it: a store that hangs does not hold up the daemon's end.
-            return await trio.to_thread.run_sync(lambda: finish(making.material()), abandon_on_cancel=True)
+            made, alone = await trio.to_thread.run_sync(
+                lambda: (finish(making.material()), unknown and making.is_all), abandon_on_cancel=True
+            )
         except NotKept as error:
             raise TooFine(str(error)) from error
         except StorageError as error:
             raise Unavailable("the part of the window that is not in memory", str(error)) from error
+        if alone and closed.since is None:  # and no bar was let go meanwhile
+            closed.since = 0
+        return made
 
     async def everything(self, instrument: Instrument) -> Bar:
         """Return all that is known of a symbol, merged. Raises QuestionError."""
@@ -177,15 +183,29 @@ class _Making:
             liquidations=self.around.liquidations,
         )
 
+    @property
+    def is_all(self) -> bool:
+        """Whether the stores were asked, and all that is known of the symbol is in memory."""
+        one, known_from = self.asked.instrument, self.found.memory_from
+        if known_from is None or self._older_end(*self.needs.reach(self.span)) is None:
+            return False
+        older = self._extent is not None and self._extent[0] < known_from
+        return not (older or self.shelf.reader.unreadable(one.exchange, one.symbol, 0, known_from))
+
+    @cached_property
+    def _extent(self) -> tuple[int, int] | None:
+        return self.shelf.reader.extent(self.asked.instrument.exchange, self.asked.instrument.symbol)
+
     def _stored_from(self) -> int | None:
         """Return where the bars begin that come from the stores alone, None where none of them is wanted."""
-        one, (start, end) = self.asked.instrument, self.needs.reach(self.span)
-        until = self._older_end(start, end)
-        extent = None if until is None else self.shelf.reader.extent(one.exchange, one.symbol)
+        until = self._older_end(*self.needs.reach(self.span))
+        extent = None if until is None else self._extent
         return extent[0] if extent is not None and until is not None and extent[0] < until else None
 
     def _older_end(self, start: int, end: int) -> int | None:
         """Return where the part of a span ends that only the stores have, None where there is none."""
+        if self.found.held_from is not None and self.found.held_from <= start:
+            return None
         until = end if self.found.memory_from is None else min(self.found.memory_from, end)
         return until if start < until else None
 

@@ -82,6 +82,8 @@ class Shelf:
     def minutes(self, instrument: Instrument, start: int, end: int) -> list[Bar]:
         """Return the one-minute bars that start in ``[start, end)``, ascending; unclosed ones are partial."""
         closed = self.reader.bars(instrument.exchange, instrument.symbol, start, end)
+        if closed and closed[-1].end >= end:
+            return closed
         known = {bar.start for bar in closed}
         unclosed = self.reader.unclosed(instrument.exchange, instrument.symbol, outward(start, end)[1])
         return [*closed, *(bar for bar in unclosed if start <= bar.start < end and bar.start not in known)]

@@ -69,7 +69,7 @@ class Stored:
     def recomputed(self, asked: Asked, answer: Mapping[str, object]) -> dict[str, object]:
         """Return an answer, compared with the one made again of bars one by one. Raises QuestionError."""
         recompute.check(asked)
-        one, (span, _) = asked.instrument, self._span(asked)
+        one, (span, known) = asked.instrument, self._span(asked)
         needs = asked.question.needs(span, asked.values)
         spans = [(span.start, span.end), *([needs.minutes] if needs.minutes else [])]
         remade = self._shelf.remade(
@@ -89,7 +89,7 @@ class Stored:
         others = {name: merged(*wanted) for name, wanted in needs.merged.items()}
         single = minutes(*needs.minutes) if needs.minutes else []
         material = self._material(
-            asked, span, needs, bar=merged(span.start, span.end), merged=others, minutes=single
+            asked, span, known, needs, bar=merged(span.start, span.end), merged=others, minutes=single
         )
         return recompute.compared(answer, respond(asked, material), remade)
 
@@ -101,7 +101,7 @@ class Stored:
         bar = self._shelf.merged(one, span.start, span.end, known[1])
         merged = {name: self._shelf.merged(one, *wanted, known[1]) for name, wanted in needs.merged.items()}
         minutes = self._shelf.minutes(one, *needs.minutes) if needs.minutes else []
-        return finish(self._material(asked, span, needs, bar=bar, merged=merged, minutes=minutes))
+        return finish(self._material(asked, span, known, needs, bar=bar, merged=merged, minutes=minutes))
 
     def _known(self, one: Instrument) -> tuple[int, int]:
         """Return ``[start, end)`` of all that is stored of a symbol."""
@@ -122,6 +122,7 @@ class Stored:
         self,
         asked: Asked,
         span: Span,
+        known: tuple[int, int],
         needs: Needs,
         *,
         bar: Bar,
@@ -133,7 +134,7 @@ class Stored:
             instrument=one,
             span=span,
             bar=bar,
-            coverage=self._coverage(asked, span, needs, bar),
+            coverage=self._coverage(one, span, known, needs.reach(span), bar),
             minutes=minutes,
             merged=merged,
             trades=self._trades(one, span, needs),
@@ -148,11 +149,11 @@ class Stored:
             return None
         return [within(run, span.start, span.end) for run in trades]
 
-    def _coverage(self, asked: Asked, span: Span, needs: Needs, bar: Bar) -> Coverage:
-        one = asked.instrument
-        known = self._known(one)
+    def _coverage(
+        self, one: Instrument, span: Span, known: tuple[int, int], reaches: tuple[int, int], bar: Bar
+    ) -> Coverage:
         start, end = max(span.start, known[0]), min(span.end, known[1])
-        reach = one.exchange, one.symbol, *needs.reach(span)
+        reach = one.exchange, one.symbol, *reaches
         gaps = self.reader.gaps(*reach)
         return Coverage(
             covered=(start, end) if start < end else None,
@@ -162,7 +163,7 @@ class Stored:
             sources=["store", "cold"] if self.reader.reaches_archive(*reach) else ["store"],
             epoch=None,
             warming=False,
-            earlier=earlier(needs.reach(span)[0], span.start, known[0]),
+            earlier=earlier(reaches[0], span.start, known[0]),
             unreadable=self.reader.unreadable(*reach),
         )
 

@@ -68,6 +68,7 @@ class FrontConfig(Config):
     #: of one address: nobody alone keeps everybody else out
     max_of_one = 600
     send_timeout = SEND_TIMEOUT
+    close_timeout = CLOSE_TIMEOUT
     stall_timeout = STALL_TIMEOUT
     tls: ssl.SSLContext | None = None
 
@@ -208,7 +209,7 @@ class Connection(TCPServer):
         # What is in work has been told that its client is gone; some never listen.
         tasks = self._task_group._nursery  # noqa: SLF001
         assert tasks is not None
-        tasks.cancel_scope.deadline = trio.current_time() + CLOSE_TIMEOUT
+        tasks.cancel_scope.deadline = trio.current_time() + self.config.close_timeout
 
     def _has_refused_upgrade(self) -> bool:
         """Say whether a WebSocket was refused: hypercorn would keep such a connection for ever."""

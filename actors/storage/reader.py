@@ -133,9 +133,12 @@ class DataReader:
 
     def unclosed(self, exchange: str, symbol: str, end: int = _FOREVER) -> list[Bar]:
         """Return the minutes after the last closed bar and before ``end``, from raw trades, as partial."""
-        extent = self.extent(exchange, symbol)
+        return self._unclosed(exchange, symbol, self.extent(exchange, symbol), end)
+
+    def _unclosed(self, exchange: str, symbol: str, extent: tuple[int, int] | None, end: int) -> list[Bar]:
+        start = extent[1] if extent else 0
         series = BarSeries()
-        for trades in distinct(self.journal.trades(exchange, symbol, extent[1] if extent else 0, end)):
+        for trades in distinct(self.journal.trades(exchange, symbol, start, end)) if start < end else ():
             series.fold(trades)
         for bar in series.open.values():
             bar.partial = True
@@ -143,7 +146,8 @@ class DataReader:
 
     def span(self, exchange: str, symbol: str) -> tuple[int, int] | None:
         """Return ``[start, end)`` of everything known of a symbol, unclosed minutes included."""
-        extent, tail = self.extent(exchange, symbol), self.unclosed(exchange, symbol)
+        extent = self.extent(exchange, symbol)
+        tail = self._unclosed(exchange, symbol, extent, _FOREVER)
         starts = [*(extent[:1] if extent else ()), *(bar.start for bar in tail[:1])]
         ends = [*(extent[1:] if extent else ()), *(bar.end for bar in tail[-1:])]
         return (min(starts), max(ends)) if starts else None
@@ -158,7 +162,9 @@ class DataReader:
         if first > last:  # both ends within one minute
             return bars.merge(self._part(exchange, symbol, start, end), start, end)
         closed = self.bars(exchange, symbol, first, last)
-        tail = [bar for bar in self.unclosed(exchange, symbol, last) if first <= bar.start]
+        is_closed = closed and closed[-1].end >= last
+        unclosed = [] if is_closed else self.unclosed(exchange, symbol, last)
+        tail = [bar for bar in unclosed if first <= bar.start]
         head = self._part(exchange, symbol, start, first)
         return bars.merge([*head, *closed, *tail, *self._part(exchange, symbol, last, end)], start, end)
 

@@ -1,5 +1,6 @@
 """Questions over memory and stores together, and what the daemon says of itself."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from spine import BITCOIN, CONNECTION, FakeExchange, plan_of, recorded, spine, t
 
 from actors.answers.queries import Queries
 from actors.runtime import open_runtime
+from actors.storage.errors import StorageError
+from actors.storage.reader import DataReader
 from wadm.answers.registry import QUESTIONS
 from wadm.instants import iso
 from wadm.market import DAY, HOUR, MINUTE, SECOND
@@ -60,6 +63,67 @@ async def test_everything_means_everything_and_not_only_what_memory_holds(tmp_pa
             assert len(running.bars(KEY)) == 26
             told = await Queries(running.runtime).summary(ASKED)
             assert (told["trades"], told["first_trade_id"], told["last_trade_id"]) == (73, 0, 72)
+
+
+@pytest.fixture
+def out_of_bounds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what makes every read of stored bars and gaps fail from then on."""
+
+    def read(*_: object) -> None:
+        raise StorageError("the stores were read")
+
+    def forbid() -> None:
+        for name in ("bars", "extent", "gaps", "unclosed", "merged", "unreadable", "reaches_archive"):
+            monkeypatch.setattr(DataReader, name, read)
+
+    return forbid
+
+
+async def test_where_nothing_older_is_stored_memory_answers_alone(
+    tmp_path: Path, out_of_bounds: Callable[[], None]
+) -> None:
+    frames = [trade(number, START + HOUR + number * MINUTE) for number in range(5)]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames)) as running:
+            await running.complete()
+            out_of_bounds()
+            for window in (span(START, START + 2 * HOUR), span(START - DAY, START + 2 * HOUR)):
+                answer = await Queries(running.runtime).ask(PROFILE, window)
+                assert answer["trades"] == 5
+                told = _coverage(answer)
+                assert (told["start"], told["sources"]) == (iso(START + HOUR), ["live"])
+
+
+async def test_after_a_restart_the_stores_are_asked_once_whether_they_have_older_bars(
+    tmp_path: Path, out_of_bounds: Callable[[], None]
+) -> None:
+    frames = [trade(number, START + HOUR + number * MINUTE) for number in range(5)]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames)) as first:
+            await first.complete()
+        async with spine(tmp_path) as running:
+            window = span(START, START + 2 * HOUR)
+            once = await Queries(running.runtime).ask(PROFILE, window)
+            out_of_bounds()
+            assert await Queries(running.runtime).ask(PROFILE, window) == once
+
+
+async def test_what_memory_let_go_is_read_and_what_it_still_reaches_is_not(
+    tmp_path: Path, out_of_bounds: Callable[[], None]
+) -> None:
+    frames = [trade(number, START + at) for number, at in enumerate((0, 2 * HOUR, 40 * HOUR))]
+    with trio.fail_after(20):
+        async with spine(tmp_path, FakeExchange(frames)) as running:
+            await running.complete()
+            queries = Queries(running.runtime)
+            assert running.runtime.symbols[KEY].closed.starts == [START + 40 * HOUR]
+            all_of_it = await queries.ask(PROFILE, span(START, START + 41 * HOUR))
+            assert (all_of_it["trades"], _coverage(all_of_it)["sources"]) == (3, ["live", "store"])
+            out_of_bounds()
+            quiet = await queries.ask(PROFILE, span(START + 30 * HOUR, START + 41 * HOUR))
+            assert (quiet["trades"], _coverage(quiet)["start"]) == (1, iso(START + 30 * HOUR))
+            with pytest.raises(Unavailable, match="the stores were read"):
+                await queries.ask(PROFILE, span(START + 2 * HOUR, START + 41 * HOUR))
 
 
 async def test_coverage_begins_where_the_data_does_not_where_the_question_does(tmp_path: Path) -> None:

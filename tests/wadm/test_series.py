@@ -320,6 +320,16 @@ def test_what_was_answered_and_what_was_closed_stays_as_it_was() -> None:
     assert (encode(answer), encode(closed)) == before
 
 
+def test_closed_bars_know_since_when_they_are_all_there_are() -> None:
+    for known, forgotten in ((0, 3 * HOUR - KEEP), (2 * HOUR, 2 * HOUR), (None, 3 * HOUR - KEEP)):
+        closed = ClosedBars(KEEP, since=known)
+        closed.put(Bar(0, MINUTE))
+        closed.put(Bar(HOUR, HOUR + MINUTE))
+        assert closed.since == known
+        closed.put(Bar(3 * HOUR, 3 * HOUR + MINUTE))
+        assert (closed.starts, closed.since) == ([HOUR, 3 * HOUR], forgotten)
+
+
 def test_an_empty_series_answers_with_an_empty_bar() -> None:
     series = BarSeries()
     assert series.extent() is None

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 
 import attrs
 
@@ -60,8 +61,12 @@ class Profile:
 
     def price(self, row: int) -> str:
         """Return the lower edge of a row in plain notation."""
-        size, decimals = from_decimal(self.row_size)
+        size, decimals = self._scaled_size
         return plain_scaled(row * size, decimals)
+
+    @cached_property
+    def _scaled_size(self) -> tuple[int, int]:
+        return from_decimal(self.row_size)
 
     def volume(self, scaled: int) -> str:
         """Return a scaled volume in plain notation."""
@@ -69,12 +74,11 @@ class Profile:
 
     def sha256(self) -> str:
         """Return the digest of the lines ``row,buy,sell,count``, ascending, of the rows that traded."""
-        size, decimals = from_decimal(self.row_size)
-        digest = hashlib.sha256()
-        for number, (buy, sell, buys, sells) in sorted(self.rows.items()):
-            edge = plain_scaled(number * size, decimals)
-            digest.update(f"{edge},{self.volume(buy)},{self.volume(sell)},{buys + sells}\n".encode())
-        return digest.hexdigest()
+        lines = [
+            f"{self.price(number)},{self.volume(buy)},{self.volume(sell)},{buys + sells}\n"
+            for number, (buy, sell, buys, sells) in sorted(self.rows.items())
+        ]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_row_size(row_size: Decimal, tick: Decimal | None) -> None:

@@ -78,6 +78,11 @@ class Transport:
         if scope["path"] != PATH or scope["type"] != "http":
             await _refuse(scope, send)
             return
+        if scope["method"] == "POST":
+            whole = await _whole(receive)
+            if whole is None:
+                return  # it went away in the middle of its request: the library would log a failure of ours
+            receive = whole
         headers = dict(scope["headers"])
         manager = self._plain if self._is_plain(scope["method"], headers) else self._sessions
         await manager.handle_request(_with_user(scope), receive, self._remembering(send))
@@ -109,6 +114,23 @@ class Transport:
         self._known.move_to_end(session)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+
+
+async def _whole(receive: Receive) -> Receive | None:
+    """Take a request's body; return what gives it as one, None where its client has gone."""
+    parts, more = list[bytes](), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    given = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+
+    async def first_the_body() -> dict[str, Any]:
+        return given.pop() if given else await receive()
+
+    return first_the_body
 
 
 def _with_user(scope: Scope) -> Scope:

@@ -45,7 +45,7 @@ ORDER_FLOW = "/api/v1/order-flow?exchange=binance_usdm&symbol=BTCUSDT&timeframe=
 
 #: What must never be seen outside: where the code lies, and what went wrong inside.
 LEAKS = re.compile(
-    rb"Traceback|site-packages|\.py\b|/work/|/tmp/|0x[0-9a-f]{8}|HTTP/1\.1 5(?!01|03)|internal_error"
+    rb"Traceback|site-packages|\.py\b|/home/|/root/|/tmp/|0x[0-9a-f]{8}|HTTP/1\.1 5(?!01|03)|internal_error"
 )
 
 _RESET = struct.pack("ii", 1, 0)
@@ -212,6 +212,7 @@ def _others(url: str, trust: ssl.SSLContext | None) -> httpx.Client:
 def _impatient(patch: pytest.MonkeyPatch) -> FrontConfig:
     """Make the next front one of short patience."""
     config = serving.configure()
+    config.close_timeout = 0.2
     config.keep_alive_timeout = config.send_timeout = config.stall_timeout = config.ssl_handshake_timeout = (
         1.0
     )

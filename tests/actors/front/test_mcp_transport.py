@@ -1,7 +1,8 @@
 """Streamable HTTP: who needs a session has one, and who needs none is answered without."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 import trio
 from agents_client import ASKED, INITIALIZED, STATELESS, call
 from front_door import FakeDoor
+from structlog.testing import capture_logs
 
 from actors.access.access import Access
 from actors.access.keyring import wall_clock
@@ -155,6 +157,29 @@ class TestGone:
             assert not door.given_up.is_set()  # it may come back for it
             await client.delete("/mcp", headers=session)
             await door.given_up.wait()
+        assert caplog.records == []
+
+    @pytest.mark.parametrize("version", ["", INITIALIZED, STATELESS])
+    async def test_one_who_went_away_in_the_middle_of_a_request_leaves_no_trace_in_the_log(
+        self, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, version: str
+    ) -> None:
+        left = trio.Event()
+
+        async def half() -> AsyncIterator[bytes]:
+            yield b'{"jsonrpc": "2.0", '
+            left.set()
+            await trio.sleep_forever()
+
+        headers = {"Accept": BOTH, "Content-Type": "application/json", "MCP-Protocol-Version": version}
+        asked = {name: value for name, value in headers.items() if value}
+        with caplog.at_level(logging.WARNING), capture_logs() as lines, trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(client.post, "/mcp", content=half(), headers=asked))
+                await left.wait()
+                nursery.cancel_scope.cancel()
+            while not lines:  # noqa: ASYNC110  # the line of a request is the last that happens
+                await trio.sleep(0.001)
+        assert [(line["status"], line["log_level"]) for line in lines] == [("none", "debug")]
         assert caplog.records == []
 
 
