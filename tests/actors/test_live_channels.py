@@ -66,9 +66,8 @@ async def test_every_trade_is_told_once_and_in_the_order_of_the_journal(tmp_path
             await until(lambda: exchange.position >= 500)
             async with listening(running, **TRADES, limit="1000") as session:
                 first = await told(session)
-                assert (first["type"], first["seq"], first["more"], first["missed"]) == (
-                    "snapshot", 0, False, None,
-                )  # fmt: skip
+                # What was received before may still be committed now: then there is more behind it.
+                assert (first["type"], first["missed"]) == ("snapshot", None)
                 ids, seqs = [one["id"] for one in first["trades"]], []
                 hold.set()
                 await running.complete()
@@ -78,7 +77,7 @@ async def test_every_trade_is_told_once_and_in_the_order_of_the_journal(tmp_path
                     ids += [one["id"] for one in message["trades"]]
                     seqs += [message["seq"]] if message["type"] == "change" else []
             assert ids == stored
-            assert seqs == list(range(1, len(seqs) + 1))
+            assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
 
 async def test_one_who_comes_back_after_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:

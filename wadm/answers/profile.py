@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from heapq import nsmallest
+
+import attrs
 
 from wadm import views
 from wadm.analytics.profile import ALGORITHM, Profile, RowSizeError, profile, readable_row_size
-from wadm.answers.parameters import AUTO, METHOD, ROW_SIZE, VALUE_AREA
-from wadm.answers.question import Material, Question, Values
+from wadm.answers.parameters import AUTO, METHOD, ROW_SIZE, VALUE_AREA, whole
+from wadm.answers.question import Material, Parameter, Question, Values
 from wadm.bar import Bar
 from wadm.market import Instrument
 from wadm.numbers import plain, plain_or_none
@@ -32,16 +35,35 @@ def of(bar: Bar, instrument: Instrument, values: Values) -> Profile:
 
 
 def _answer(material: Material, values: Values) -> Mapping[str, object]:
-    bar, tick = material.bar, material.instrument.tick
-    found = of(bar, material.instrument, values)
+    found = of(material.bar, material.instrument, values)
     return {
-        "tick": plain_or_none(tick),
+        **_figures(material, found),
+        **views.summary(material.bar, found),
+        "rows": views.rows(found, sorted(found.rows)),
+    }
+
+
+def _answer_short(material: Material, values: Values) -> Mapping[str, object]:
+    found = of(material.bar, material.instrument, values)
+    # Writing some thousands of rows, and their digest, takes longer than finding those that are wanted.
+    chosen = nsmallest(values["rows"], found.rows, key=lambda row: (-sum(found.rows[row][:2]), row))
+    return {
+        **_figures(material, found),
+        **views.candle(material.bar),
+        **views.value_area(found),
+        "row_size": plain(found.row_size),
+        "rows": views.rows(found, sorted(chosen)),
+        "rows_total": len(found.rows),
+    }
+
+
+def _figures(material: Material, found: Profile) -> Mapping[str, object]:
+    return {
+        "tick": plain_or_none(material.instrument.tick),
         "value_area": plain(found.value_area),
         "method": str(found.method),
         "value_area_volume": found.volume(found.value_area_volume),
-        **views.summary(bar, found),
-        "partial": bar.partial,
-        "rows": views.rows(found, sorted(found.rows)),
+        "partial": material.bar.partial,
     }
 
 
@@ -53,4 +75,14 @@ QUESTION = Question(
     parameters=(ROW_SIZE, VALUE_AREA, METHOD),
     answer=_answer,
     table="rows",
+)
+
+#: The same, with its rows of most volume alone: of equal ones the lower.
+SHORT = attrs.evolve(
+    QUESTION,
+    parameters=(
+        *QUESTION.parameters,
+        Parameter("rows", "how many rows", "a whole number from 0 to 10000", whole(0, 10_000), required=True),
+    ),
+    answer=_answer_short,
 )

@@ -1,6 +1,6 @@
 """What each tool asks about the market, and what of the answer it tells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,7 @@ from actors.front.agents import brief
 from actors.front.agents.arguments import Arguments
 from actors.front.agents.cursors import Cursor
 from actors.front.door import Door
+from wadm.answers import profile
 from wadm.answers.registry import QUESTIONS
 from wadm.numbers import NumberError, parse
 from wadm.questions import MOST_LEVELS, MissingParameter, QuestionError, nearest
@@ -67,17 +68,23 @@ _ALL = ("volume", "delta", "vwap", *_VALUE)
 async def volume_profile(door: Door, asked: Arguments) -> Answer:
     """Tell the rows of most volume; with ``detail`` or a cursor, all of them by price, page by page."""
     count, detail, cursor = asked.whole("max_rows", 10, 0, MOST_ROWS), asked.flag("detail"), asked.cursor()
+    if not detail and cursor is None:
+        return await _heaviest_rows(door, asked, count)
     answer: Any = await door.ask(QUESTIONS["profile"], asked.window("1h"))
     rows: list[Answer] = answer["rows"]
+    left = rows if cursor is None else _above(rows, cursor.after)
+    shown = left[:count]
+    more = _goes_on(answer, str(shown[-1]["price"])) if 0 < len(shown) < len(left) else {}
     told = brief.chosen(answer, _PROFILE, detail=detail)
-    if not detail and cursor is None:
-        shown: Sequence[Mapping[str, Any]] = brief.heaviest(rows, count)
-        more: dict[str, str] = brief.hint(answer) if len(shown) < len(rows) else {}
-    else:
-        left = rows if cursor is None else _above(rows, cursor.after)
-        shown = left[:count]
-        more = _goes_on(answer, str(shown[-1]["price"])) if 0 < len(shown) < len(left) else {}
-    return {**told, "rows": list(shown), "rows_total": len(rows), "rows_shown": len(shown), **more}
+    return {**told, "rows": shown, "rows_total": len(rows), "rows_shown": len(shown), **more}
+
+
+async def _heaviest_rows(door: Door, asked: Arguments, count: int) -> Answer:
+    answer: Any = await door.ask(profile.SHORT, {**asked.window("1h"), "rows": str(count)})
+    shown, total = len(answer["rows"]), answer["rows_total"]
+    more = brief.hint(answer) if shown < total else {}
+    counts = {"rows": answer["rows"], "rows_total": total, "rows_shown": shown}
+    return {**brief.chosen(answer, _PROFILE), **counts, **more}
 
 
 def _above(rows: list[Answer], price: str) -> list[Answer]:
