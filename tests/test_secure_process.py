@@ -82,7 +82,7 @@ def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.5)  # a key that is not known yet is a guess, of which an address has few
 
 
 def keys(config: Path, *arguments: str) -> Any:

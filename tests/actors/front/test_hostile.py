@@ -294,7 +294,11 @@ def test_whoever_stays_is_put_out_and_learns_nothing(front: Besieged) -> None:
     assert {name: found[0] for name, said in heard.items() if (found := LEAKS.search(said))} == {}
     assert [name for name, said in heard.items() if front.key.encode() in said] == []
     answers = {name: re.findall(rb"HTTP/1\.1 (\d+)", said) for name, said in heard.items()}
-    assert {name: answers[name] for name in ANSWERS} == ANSWERS
+    # A large body may also be late, where the machine is slow.
+    late = {"a body too large": [b"408"]}
+    assert {
+        name: said for name in ANSWERS if (said := answers[name]) not in (ANSWERS[name], late.get(name))
+    } == {}
     assert [name for name in HIDING if len(answers[name]) > 1] == []
     front.becomes_calm()
     front.answers_everybody_else()
