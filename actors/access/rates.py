@@ -85,10 +85,6 @@ class Rates:
         """Count a key that does not work; return whether the address may try another."""
         return self._count("guesses", GUESSES, address, now)[0]
 
-    def may_guess(self, address: str) -> bool:
-        """Return whether keys from this address are looked at."""
-        return self._limiter.test(RateLimitItemPerMinute(GUESSES), "guesses", address)
-
     def _count(self, name: str, limit: int, who: str, now: float) -> tuple[bool, Rate]:
         item = RateLimitItemPerMinute(limit)
         passes = self._limiter.hit(item, name, who)

@@ -100,18 +100,16 @@ class Gate:
         return Caller(address, None, permission), extra
 
     def _key(self, text: str, address: str, now: float) -> Key:
-        wrong = Refusal(
+        key = self.keyring.find(text, int(now * 1_000_000))
+        if key is not None:  # whatever others at this address have tried: nobody guesses 256 bits
+            return key
+        if not self.rates.guess(address, now):
+            raise Refusal(429, "too_many_guesses", "Too many keys that do not work: wait a minute.",
+                          [(b"retry-after", b"60")])  # fmt: skip
+        raise Refusal(
             401, "key_refused", "The key is not known here, has expired or was revoked.",
             [(b"www-authenticate", b'Bearer realm="wadm", error="invalid_token"')],
         )  # fmt: skip
-        if not self.rates.may_guess(address):
-            raise Refusal(429, "too_many_guesses", "Too many keys that do not work: wait a minute.",
-                          [(b"retry-after", b"60")])  # fmt: skip
-        key = self.keyring.find(text, int(now * 1_000_000))
-        if key is None:
-            self.rates.guess(address, now)
-            raise wrong
-        return key
 
     def _check_names(self, scope: Scope, headers: dict[str, str]) -> None:
         if not self.hosts.knows_host(scope, headers.get("host", "")):

@@ -159,8 +159,9 @@ async def test_guessing_is_stopped_and_noted(client: httpx.AsyncClient, access: 
     good = make(access)
     for _ in range(GUESSES):
         assert (await client.get(PROFILE, headers=bearer("wadm_aaaaaaaa_" + "x" * 43))).status_code == 401
-    stopped = await client.get(PROFILE, headers=bearer(good))
+    stopped = await client.get(PROFILE, headers=bearer("wadm_aaaaaaaa_" + "y" * 43))
     assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "60")
+    assert (await client.get(PROFILE, headers=bearer(good))).status_code == 200
     await access.audit._write()
     lines = {(line.outcome, line.detail) for line in access.register.lines(action="request")}
     assert lines == {("key_refused", f"{GUESSES} times"), ("too_many_guesses", "")}
