@@ -138,7 +138,7 @@ def read_depth(given: Mapping[str, str], instruments: Mapping[str, Instrument]) 
     """Read a question about a book."""
     _check_names(given, DEPTH_PARAMETERS)
     instrument = find_instrument(given.get("exchange"), given.get("symbol"), instruments)
-    return Depth(instrument, _levels(given.get("levels")))
+    return Depth(instrument, read_whole("levels", given.get("levels"), _LEVELS, MOST_LEVELS))
 
 
 def _check_names(given: Mapping[str, str], known: Sequence[str]) -> None:
@@ -147,12 +147,13 @@ def _check_names(given: Mapping[str, str], known: Sequence[str]) -> None:
             raise UnknownParameter(name, given[name], nearest(name, known))
 
 
-def _levels(text: str | None) -> int:
+def read_whole(name: str, text: str | None, usual: int, most: int) -> int:
+    """Return a whole number from 1 to ``most``, ``usual`` where none is given. Raises QuestionError."""
     if text is None:
-        return _LEVELS
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST_LEVELS:
+        return usual
+    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most:
         return int(text)
-    raise QuestionError("levels", text, f"a whole number from 1 to {MOST_LEVELS}")
+    raise QuestionError(name, text, f"a whole number from 1 to {most}")
 
 
 def _one_of(names: Iterable[str]) -> str:

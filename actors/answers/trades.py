@@ -28,6 +28,7 @@ from wadm.questions import (
     UnknownParameter,
     find_instrument,
     nearest,
+    read_whole,
 )
 
 PARAMETERS = ("exchange", "symbol", "cursor", "limit", "start")
@@ -57,7 +58,7 @@ def read(given: Mapping[str, str], instruments: Mapping[str, Instrument]) -> Tra
         raise ConflictingParameters("start", start, "either cursor or start, not both")
     return TradesAsked(
         instrument,
-        _limit(given.get("limit")),
+        read_whole("limit", given.get("limit"), USUAL, MOST),
         None if cursor is None else read_cursor(cursor),
         None if start is None else read_instant("start", start),
     )
@@ -69,14 +70,6 @@ def read_cursor(text: str) -> Place:
         return Place.parse(text)
     except CursorError as error:
         raise QuestionError("cursor", text, str(error)) from None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return USUAL
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST:
-        return int(text)
-    raise QuestionError("limit", text, f"a whole number from 1 to {MOST}")
 
 
 @attrs.define(eq=False)

@@ -8,8 +8,7 @@ import msgspec
 
 from actors.access.keyring import put_secret, wall_clock
 from actors.access.register import KeyMistake, Register
-from actors.cli.where import add_place
-from actors.configuration import load_settings
+from actors.cli.where import add_place, settings_of
 from wadm.instants import iso
 from wadm.keys import Key, Permission, written
 from wadm.mistakes import Mistake
@@ -129,8 +128,7 @@ def _hand_over(arguments: argparse.Namespace, key: Key, secret: str) -> int:
 
 def _open(arguments: argparse.Namespace) -> tuple[Register, int]:
     """Return the register of the data directory that is meant, and after how many days keys are renewed."""
-    given = {} if arguments.data_dir is None else {"storage": {"data_dir": arguments.data_dir}}
-    settings = load_settings(arguments.config, given)
+    settings = settings_of(arguments)
     directory = Path(settings.storage.data_dir)
     directory.mkdir(parents=True, exist_ok=True)
     return Register(directory), settings.access.key_days

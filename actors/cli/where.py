@@ -9,6 +9,7 @@ from actors.storage.transfer.selection import FOREVER, Selection
 from wadm.instants import parse_instant
 from wadm.mistakes import Mistake
 from wadm.sections import StorageSettings
+from wadm.settings import Settings
 
 
 class RangeError(Mistake):
@@ -31,10 +32,15 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", metavar="TIME", help="until when, not included, ISO 8601")
 
 
-def storage_of(arguments: argparse.Namespace) -> StorageSettings:
-    """Return the storage settings that files, environment and flags make. Raises SettingsError."""
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that files, environment and flags make. Raises SettingsError."""
     given = {} if arguments.data_dir is None else {"storage": {"data_dir": arguments.data_dir}}
-    return load_settings(arguments.config, given).storage
+    return load_settings(arguments.config, given)
+
+
+def storage_of(arguments: argparse.Namespace) -> StorageSettings:
+    """Return those of them that are about storage. Raises SettingsError."""
+    return settings_of(arguments).storage
 
 
 def open_reader(storage: StorageSettings) -> DataReader:

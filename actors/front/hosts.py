@@ -28,16 +28,11 @@ class Hosts:
 
     def _is_ours(self, scope: Any, name: str) -> bool:
         server = scope.get("server") or ("", 0)
-        if name in ("localhost", str(server[0]).lower()) or name in self.allowed:
-            return True
-        try:
-            return ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return name == str(server[0]).lower() or name in self.allowed or is_loopback(name)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address that is listened on."""
+    """Return whether a host is this machine, as nobody but itself calls it."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -14,10 +14,13 @@ from typing import Any
 import attrs
 
 from actors.front.problems import RefusedRequestError
-from wadm.questions import QuestionError
+from wadm.questions import QuestionError, read_whole
 
 #: The most rows of a page.
 MOST = 10_000
+
+#: Those of a page where only its cursor was given.
+USUAL = 1_000
 
 _PLACE = re.compile(r"([0-9]{1,9}) (\S+) (\S+)")
 
@@ -37,7 +40,7 @@ class Page:
         limit, cursor = given.pop("limit", None), given.pop("cursor", None)
         if limit is None and cursor is None:
             return None
-        rows = 1_000 if limit is None else _whole(limit)
+        rows = read_whole("limit", limit, USUAL, MOST)
         return cls(rows) if cursor is None else cls(rows, *_place(cursor))
 
     def cut(self, answer: Mapping[str, Any], table: str) -> dict[str, Any]:
@@ -67,9 +70,3 @@ def _place(cursor: str) -> tuple[int, str, str]:
     if found is None:
         raise QuestionError("cursor", cursor, "the `next` of the page before")
     return int(found[1]), found[2], found[3]
-
-
-def _whole(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST:
-        return int(text)
-    raise QuestionError("limit", text, f"a whole number from 1 to {MOST}")

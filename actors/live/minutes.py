@@ -15,7 +15,7 @@ from wadm import bar as bars
 from wadm import views
 from wadm.bar import Bar
 from wadm.instants import iso
-from wadm.questions import QuestionError, find_instrument
+from wadm.questions import find_instrument, read_whole
 
 #: Messages that wait for one subscriber.
 WAITING = 500
@@ -36,7 +36,10 @@ class Minutes:
         """Read what somebody wrote. Raises QuestionError."""
         known = {key: one.instrument for key, one in self.runtime.symbols.items()}
         instrument = find_instrument(given.get("exchange"), given.get("symbol"), known)
-        memory, count = self.runtime.symbols[instrument.key], _limit(given.get("limit"))
+        memory, count = (
+            self.runtime.symbols[instrument.key],
+            read_whole("limit", given.get("limit"), USUAL, MOST),
+        )
         names = {"exchange": instrument.exchange, "symbol": instrument.symbol}
         return Wanted(
             (self.name, instrument.key, ""),
@@ -103,11 +106,3 @@ class _Latest:
 
 def _unpacked(packed: list[bytes]) -> list[Body]:
     return [written(bars.decode(one)) for one in packed]
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return USUAL
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST:
-        return int(text)
-    raise QuestionError("limit", text, f"a whole number from 1 to {MOST}")

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from actors.metrics.families import add_histogram
+from actors.metrics.families import counter, histogram
 from actors.metrics.meters import Meters
 from actors.metrics.source import Make
 
@@ -22,59 +22,49 @@ class Doors:
         return lambda: made
 
     def _requests(self) -> Iterator[Metric]:
-        counts = CounterMetricFamily(
+        found = self.meters.requests
+        yield counter(
             "wadm_http_requests",
             "Requests that were answered. path is a template; other: a path that does not exist.",
-            labels=("path", "method", "status"),
+            ("path", "method", "status"),
+            found.counts,
         )
-        for labels, count in self.meters.requests.counts.items():
-            counts.add_metric(labels, count)
-        yield counts
-        seconds = HistogramMetricFamily(
+        yield histogram(
             "wadm_http_request_duration_seconds",
             "Time until the answer to a request began.",
-            labels=("path",),
+            "path",
+            found.seconds,
         )
-        for path, latency in self.meters.requests.seconds.items():
-            add_histogram(seconds, (path,), latency)
-        yield seconds
         yield GaugeMetricFamily(
-            "wadm_http_requests_in_work", "Requests and subscriptions in work.", self.meters.requests.in_work
+            "wadm_http_requests_in_work", "Requests and subscriptions in work.", found.in_work
         )
 
     def _calls(self) -> Iterator[Metric]:
-        counts = CounterMetricFamily(
+        found = self.meters.calls
+        yield counter(
             "wadm_mcp_calls",
             "Calls of MCP tools; other: a tool that does not exist.",
-            labels=("tool", "outcome"),
+            ("tool", "outcome"),
+            found.counts,
         )
-        for labels, count in self.meters.calls.counts.items():
-            counts.add_metric(labels, count)
-        yield counts
-        seconds = HistogramMetricFamily(
-            "wadm_mcp_call_duration_seconds", "Time that a call of an MCP tool took.", labels=("tool",)
+        yield histogram(
+            "wadm_mcp_call_duration_seconds", "Time that a call of an MCP tool took.", "tool", found.seconds
         )
-        for tool, latency in self.meters.calls.seconds.items():
-            add_histogram(seconds, (tool,), latency)
-        yield seconds
 
     def _recoveries(self) -> Iterator[Metric]:
-        errors = CounterMetricFamily(
+        found = self.meters.recoveries
+        yield counter(
             "wadm_actor_errors",
             "What went wrong in the supervision tree: kind is an exception's class, or what else happened.",
-            labels=("group", "kind"),
+            ("group", "kind"),
+            found.errors,
         )
-        for labels, count in self.meters.recoveries.errors.items():
-            errors.add_metric(labels, count)
-        yield errors
-        seconds = HistogramMetricFamily(
+        yield histogram(
             "wadm_actor_recovery_seconds",
             "Time from an actor's crash, or its connection's loss, until it served again.",
-            labels=("group",),
+            "group",
+            found.seconds,
         )
-        for group, latency in self.meters.recoveries.seconds.items():
-            add_histogram(seconds, (group,), latency)
-        yield seconds
 
 
 @attrs.frozen(eq=False)

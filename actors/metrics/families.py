@@ -1,8 +1,10 @@
 """Families of metrics made from what the daemon counts anyway."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from wadm.latency import Latency
 from wadm.market import SECOND
@@ -27,3 +29,19 @@ def add_histogram(family: HistogramMetricFamily, labels: Sequence[str], latency:
     below = latency.at_most(int(bound * SECOND) for bound in BOUNDS)
     buckets = [(str(bound), float(count)) for bound, count in zip(BOUNDS, below, strict=True)]
     family.add_metric(labels, [*buckets, ("+Inf", float(latency.total))], latency.sum() / SECOND)
+
+
+def counter(name: str, says: str, labels: Sequence[str], counts: Counter[Any]) -> CounterMetricFamily:
+    """Return a counter of what was counted by its labels, a tuple of texts each."""
+    family = CounterMetricFamily(name, says, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family
+
+
+def histogram(name: str, says: str, label: str, latencies: Mapping[str, Latency]) -> HistogramMetricFamily:
+    """Return a histogram, in seconds, of latencies by their one label."""
+    family = HistogramMetricFamily(name, says, labels=(label,))
+    for value, latency in latencies.items():
+        add_histogram(family, (value,), latency)
+    return family

@@ -10,14 +10,14 @@ from wadm import bar as bar_codec
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile, ValueAreaMethod
+from wadm.bar import Bar
 from wadm.numbers import from_decimal, to_decimal
 
 Row = dict[str, Any]
 
 
-def bar_row(record: BarRecord) -> Row:
-    """Return a one-minute bar's row."""
-    bar = record.bar
+def bar_figures(bar: Bar) -> Row:
+    """Return what a one-minute bar says of itself, by column."""
 
     def price(scaled: int | None) -> Decimal | None:
         return None if scaled is None else to_decimal(scaled, bar.price_decimals)
@@ -26,9 +26,6 @@ def bar_row(record: BarRecord) -> Row:
         return to_decimal(scaled, bar.quantity_decimals)
 
     return {
-        "exchange": record.exchange,
-        "symbol": record.symbol,
-        "timeframe": "1m",
         "start_time": bar.start,
         "end_time": bar.end,
         "revision": bar.revision,
@@ -43,6 +40,12 @@ def bar_row(record: BarRecord) -> Row:
         "trades": bar.buy_trades + bar.sell_trades,
         "packed": bar_codec.encode(bar),
     }
+
+
+def bar_row(record: BarRecord) -> Row:
+    """Return a one-minute bar's row."""
+    names = {"exchange": record.exchange, "symbol": record.symbol, "timeframe": "1m"}
+    return names | bar_figures(record.bar)
 
 
 def _window_row(record: ProfileRecord | OrderFlowRecord) -> Row:

@@ -16,6 +16,7 @@ from actors.messages import (
     ProfileRecord,
 )
 from actors.storage.payload import GAP_STATES, TIMES, gap_of
+from actors.storage.rows import bar_figures
 from actors.storage.transfer.sheets import Row, Sheet
 from wadm import bar as bars
 from wadm.analytics.order_flow import OrderFlow
@@ -59,33 +60,14 @@ def entry_of(sheet: Sheet, row: Row) -> Entry:
 def _bar_fields(record: BarRecord) -> Fields:
     bar = record.bar
 
-    def price(whole: int | None) -> Decimal | None:
-        return None if whole is None else to_decimal(whole, bar.price_decimals)
-
     def volume(whole: int) -> Decimal:
         return to_decimal(whole, bar.quantity_decimals)
 
     rows = [
-        (price(at), volume(buy), volume(sell), buys, sells)
+        (to_decimal(at, bar.price_decimals), volume(buy), volume(sell), buys, sells)
         for at, (buy, sell, buys, sells) in sorted(bar.rows.items())
     ]
-    return {
-        "start_time": bar.start,
-        "end_time": bar.end,
-        "open": price(bar.open and bar.open[2]),
-        "high": price(bar.high),
-        "low": price(bar.low),
-        "close": price(bar.close and bar.close[2]),
-        "volume": volume(bar.buy_volume + bar.sell_volume),
-        "buy_volume": volume(bar.buy_volume),
-        "sell_volume": volume(bar.sell_volume),
-        "delta": volume(bar.delta),
-        "trades": bar.buy_trades + bar.sell_trades,
-        "revision": bar.revision,
-        "partial": bar.partial,
-        "rows": rows,
-        "packed": bars.encode(bar),
-    }
+    return {**bar_figures(bar), "sell_volume": volume(bar.sell_volume), "rows": rows}
 
 
 def _bar(fields: Fields) -> BarRecord:
