@@ -34,14 +34,33 @@ lint: sync
 types: sync
     .venv/bin/mypy
 
-# measure trades per second and latency on recorded traffic, then what supervision costs
+# measure the parts of the hot path and the whole daemon, in some four minutes: `just bench --parts decode,fold`
 bench *arguments: sync
-    {{python}} tests/benchmarks/replay.py {{arguments}}
-    {{python}} tests/benchmarks/overhead.py
+    {{python}} tests/benchmarks/bench.py {{arguments}}
+
+# measure how long it takes from a frame to its bar, at several paces
+latency *arguments: sync
+    {{python}} tests/benchmarks/latency.py {{arguments}}
+
+# count the hot path's instructions and compare with what they were (needs valgrind): `just regression --renew`
+regression *arguments: sync
+    {{python}} tests/benchmarks/regression.py {{arguments}}
+
+# measure ours beside its peers on the same bytes over TLS (installs them in build/peers): `just bench-peers --json`
+bench-peers *arguments: sync
+    {{python}} tests/benchmarks/peers/bench.py {{arguments}}
 
 # run the MCP conformance suite against the agents' door (needs npm)
 conformance *arguments: sync
     tests/conformance/mcp.sh {{arguments}}
+
+# run the Autobahn test suite's client cases against the exchanges' WebSocket (needs Python 2.7)
+conformance-websocket: sync
+    tests/conformance/websocket.sh
+
+# feed generated WebSocket frames, right and wrong, to the frame tap and to trio-websocket alone, and compare
+fuzz-tap *arguments: sync
+    {{python}} tests/fuzz/tap.py {{arguments}}
 
 # feed a million hostile inputs to whatever reads an exchange's bytes (fetches atheris, which is no dependency)
 fuzz *arguments: sync
@@ -76,6 +95,14 @@ front-bench *arguments: sync
 # measure what a day of a busy symbol takes in memory, and how long its merges take
 memory *arguments: sync
     {{python}} tests/benchmarks/memory.py {{arguments}}
+
+# measure what many symbols and hours cost: memory, CPU per trade, a start behind a full journal
+scale *arguments: sync
+    {{python}} tests/benchmarks/scale.py {{arguments}}
+
+# run the whole daemon for an hour, with questions, listeners and kills: does it stay as it is?
+soak *arguments: sync
+    {{python}} tests/benchmarks/soak.py {{arguments}}
 
 # pin the newest versions that pyproject.toml allows (needs the package index)
 lock:

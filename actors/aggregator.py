@@ -23,6 +23,7 @@ from actors.storage.reader import DataReader
 from actors.storage.runs import distinct, within
 from actors.window_records import WindowRecords
 from supervision import Ask, Context, Mailbox, MailboxClosed, MailboxFull
+from wadm import bar as bars
 from wadm.bar import Bar
 from wadm.ledger import Ledger
 from wadm.market import MINUTE, Trades
@@ -226,7 +227,8 @@ class Aggregator:
         if closed:
             self.memory.let_gaps_go()
         for bar in closed:
-            self.memory.records.append(BarRecord(name.exchange, name.symbol, bar))
+            packed = self.memory.closed.packed.get(bar.start) or bars.encode(bar)
+            self.memory.records.append(BarRecord(name.exchange, name.symbol, bar, packed))
             self.memory.due.noted(bar.start)
             for listener in self.memory.bar_listeners:
                 listener.put(bar)

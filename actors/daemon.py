@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from actors import garbage
 from actors.access.access import Access
 from actors.access.keyring import wall_clock
 from actors.answers.queries import Queries
@@ -202,8 +203,9 @@ def _connect(settings: Settings, *, playback: bool) -> Connect:
 
 
 def _front() -> "tuple[Callable[..., Awaitable[None]], Callable[[Runtime], Scrape]]":
-    from actors.front.front import front  # noqa: PLC0415  # imported in a thread, see above
-    from actors.metrics.scrape import scrape_of  # noqa: PLC0415  # likewise
+    with garbage.put_off():
+        from actors.front.front import front  # noqa: PLC0415  # imported in a thread, see above
+        from actors.metrics.scrape import scrape_of  # noqa: PLC0415  # likewise
 
     return front, scrape_of
 

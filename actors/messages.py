@@ -7,6 +7,7 @@ from enum import StrEnum
 import attrs
 import trio
 
+from wadm import bar as bars
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile
@@ -64,11 +65,15 @@ class EndOfCapture:
 
 @attrs.frozen(eq=False)
 class BarRecord:
-    """A one-minute bar was closed, or closed again with a higher revision."""
+    """A one-minute bar was closed, or closed again with a higher revision.
+
+    ``packed`` is the bar as ``wadm.bar`` encodes it: it is written once, for memory, journal and stores.
+    """
 
     exchange: str
     symbol: str
     bar: Bar
+    packed: bytes = attrs.field(default=attrs.Factory(lambda self: bars.encode(self.bar), takes_self=True))
 
 
 @attrs.frozen(eq=False)

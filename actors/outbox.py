@@ -3,6 +3,7 @@
 import math
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 
 import attrs
 import structlog
@@ -63,24 +64,26 @@ class Outbox:
         Trades of another source than the one that is folded end here: they are the same trades once more,
         and are only counted, to check the others.
         """
-        memory = self.symbols.get(trades.key)
+        key = trades.key
+        memory = self.symbols.get(key)
         if memory is None:
-            self.ledger.account(trades.key).rejected["not_followed"] += len(trades)
+            self.ledger.account(key).rejected["not_followed"] += len(trades)
             return
         if trades.id_kind is not memory.source:
-            self.ledger.account(trades.key).rejected["second_source"] += len(trades)
+            self.ledger.account(key).rejected["second_source"] += len(trades)
             memory.second.count(trades)
             return
         if self.live:
             memory.note_received(trades)
-        self._numbers[trades.key] += 1
-        number = self._numbers[trades.key]
-        incarnation = self._lives.get(trades.key, self._incarnation)
+        self._numbers[key] = number = self._numbers[key] + 1
+        incarnation = self._lives.get(key, self._incarnation)
         batch = TradeBatch(trades, incarnation, number, received_at, clock, market_time)
         self.postings.append(Posting(batch))
 
     async def hand_over(self) -> None:
         """Post what waits: each batch to the writer, then to its aggregator."""
+        if not self.postings:
+            return
         patience = self.writer.deadline
         until = math.inf if patience is None else trio.current_time() + patience
         while self.postings:
@@ -133,7 +136,13 @@ class Outbox:
 
 
 async def _put(mailbox: Mailbox, message: object, until: float) -> None:
-    """Put a message, waiting for room until then at most. Raises MailboxFull."""
+    """Put a message, waiting for room until then at most. Raises MailboxFull.
+
+    Where there is room this gives nobody else a turn: that would cost a trade on its own more than its fold.
+    """
+    with suppress(MailboxFull):
+        mailbox.put_nowait(message)
+        return
     with trio.move_on_at(until):
         await mailbox.put(message)
         return

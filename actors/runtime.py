@@ -1,9 +1,11 @@
 """What the actors of one daemon share: memories, mailboxes, stores and counters."""
 
+import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +26,22 @@ from actors.notice import Notice
 from actors.outbox import Outbox
 from actors.plan import Plan, PlannedConnection
 from actors.rest import Rest, open_rest
+from actors.storage.carrier import Carrier
 from actors.storage.cold.archivist import Archivist
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
 from actors.storage.lock import DirectoryLock
 from actors.storage.marks import Marks
-from actors.storage.opening import open_archive, open_targets
+from actors.storage.opening import WARM, open_archive, open_targets
+from actors.storage.payload import KeptIds
 from actors.storage.reach import Reach
 from actors.storage.reader import DataReader
 from actors.storage.sink import Sink
 from actors.storage.store import Store, Target
 from actors.storage.upkeep import Upkeep
+from actors.storage.worker.messages import Job
+from actors.storage.worker.process import ProcessWorker
+from actors.storage.worker.worker import ThreadWorker, Worker
 from actors.storage.writer import Writer
 from supervision import Mailbox, Overflow, Supervisor
 from wadm.exchanges import registry
@@ -42,6 +49,7 @@ from wadm.exchanges.contiguity import Positions
 from wadm.ledger import Ledger
 from wadm.lifetimes import Lifetimes
 from wadm.market import HOUR, IdKind, Instrument
+from wadm.sections import StorageSettings
 from wadm.series import ClosedBars
 from wadm.settings import Settings
 
@@ -123,7 +131,7 @@ class Runtime:
     @property
     def warm(self) -> Sink:
         """The sink of the store that answers."""
-        return self.sinks["warm"]
+        return self.sinks[WARM]
 
     @property
     def directory(self) -> Path:
@@ -155,14 +163,17 @@ class Runtime:
         """Return the exchange's instruments by symbol, the very mapping that its codecs read."""
         return self.instruments.setdefault(exchange, {})
 
-    def remember(self, instrument: Instrument, source: IdKind) -> tuple[SymbolMemory, Positions]:
+    def remember(
+        self, instrument: Instrument, source: IdKind, ids: Sequence[KeptIds] | None = None
+    ) -> tuple[SymbolMemory, Positions]:
         """Return the memory of a symbol that is to be followed, and its streams where its journal ends.
 
-        It reads the disk and changes nothing: nobody knows of the symbol before ``adopt``.
+        It reads the disk and changes nothing: nobody knows of the symbol before ``adopt``. ``ids`` are those
+        the journal has of it, where they were read already.
         """
         memory = SymbolMemory(instrument, ClosedBars(self.keep), source, gaps_keep=self.gaps_keep)
         positions = registry.find(instrument.exchange).positions()
-        stand(memory, positions, self.reader)
+        stand(memory, positions, self.reader, ids)
         return memory, positions
 
     def adopt(self, memory: SymbolMemory, positions: Positions) -> None:
@@ -283,7 +294,7 @@ async def open_runtime(
     """Open the data directory and make what the actors share. Raises StorageError."""
     parts = parts or Parts()
     with ExitStack() as opened:
-        await trio.to_thread.run_sync(opened.enter_context, DirectoryLock(directory))
+        lock = await trio.to_thread.run_sync(opened.enter_context, DirectoryLock(directory))
         journal = await trio.to_thread.run_sync(parts.journal, directory)
         opened.callback(journal.close)
         store, others = open_targets(settings.storage, directory, journal.identity())
@@ -298,6 +309,7 @@ async def open_runtime(
                 journal,
                 store,
                 others,
+                lock=lock,
                 taken=taken,
                 reach=reach,
                 rest=rest,
@@ -342,6 +354,18 @@ async def _reach(store: Store) -> Reach:
     return reach
 
 
+def _worker(
+    storage: StorageSettings, journal: Journal, lock: DirectoryLock, tier: str, target: Target
+) -> Worker:
+    """Return where the sink of a tier has its work done."""
+    apart = storage.processes == "all" or (storage.processes == "servers" and target.name != EMBEDDED)
+    if not apart:
+        return ThreadWorker(Carrier(journal, target))
+    level = logging.getLogger().getEffectiveLevel()
+    job = Job(str(journal.directory), journal.identity(), tier, storage, level)
+    return ProcessWorker(job, [lock.fileno()])
+
+
 def _made(
     settings: Settings,
     plan: Plan,
@@ -349,6 +373,7 @@ def _made(
     store: Store,
     others: Mapping[str, Target],
     *,
+    lock: DirectoryLock,
     taken: Mapping[str, TakenOver],
     reach: Reach,
     rest: Rest,
@@ -358,6 +383,7 @@ def _made(
     lifetimes = Lifetimes.of(settings.storage)
     epoch = journal.next_epoch()
     marks = Marks(journal.last_seq())
+    worker = partial(_worker, settings.storage, journal, lock)
     writer_mailbox = mailbox("writer", WRITER_CAPACITY, deadline=None if plan.playback else PATIENCE)
     runtime = Runtime(
         plan=plan,
@@ -369,8 +395,8 @@ def _made(
         marks=marks,
         writer=Writer(journal, marks, settings.storage.commit_interval_ms / 1_000),
         sinks={
-            "warm": Sink(journal, store, marks, history=True, reach=reach),
-            **{tier: Sink(journal, target, marks) for tier, target in others.items()},
+            WARM: Sink(journal, store, marks, history=True, reach=reach, worker=worker(WARM, store)),
+            **{tier: Sink(journal, one, marks, worker=worker(tier, one)) for tier, one in others.items()},
         },
         # Memory is built anew from bars in the store, and from raw trades after them.
         archivist=Archivist(store, archive, max(lifetimes.bars, lifetimes.raw, keep)),
@@ -384,6 +410,8 @@ def _made(
     )
     for connection in plan.connections:
         runtime.connect(connection)
+    ids = journal.joined_ids()
     for key, instrument in plan.instruments.items():
-        runtime.adopt(*runtime.remember(instrument, plan.sources[key]))
+        kept = ids.pop((instrument.exchange, instrument.symbol), None)
+        runtime.adopt(*runtime.remember(instrument, plan.sources[key], kept))
     return runtime

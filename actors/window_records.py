@@ -1,7 +1,8 @@
 """What is recorded of windows that have ended: their profile, their order flow, and every hour the levels.
 
-All of it is made from closed bars as they are packed in memory. A short window takes a millisecond; a longer
-one is made in a thread, one at a time in the whole daemon, so that the fold of trades goes on beside it.
+All of it is made from closed bars as they are packed in memory. A short window of a calm symbol is made on
+the spot; any other in a thread, one at a time in the whole daemon, so that the fold of trades goes on beside
+it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,8 +27,11 @@ from wadm.timeframes import Window
 
 log = structlog.get_logger("windows")
 
-#: Windows up to this length (µs) are made on the spot: some milliseconds, at the busiest symbols.
+#: Windows up to this length (µs) need no bar that is not in memory.
 SHORT = 5 * MINUTE
+
+#: A short window is made on the spot where its bars, packed, have so many bytes at most: half a millisecond.
+LIGHT = 6_000
 
 #: While so many records wait for the writer no more are made: what is due stays due.
 BACKLOG = 500
@@ -59,7 +63,8 @@ class _Making:
         timeframe, start, end = self.window
         older = self._older(start) if end - start > SHORT else []
         cut = records.cut([*older, *map(bars.decode, self.minutes)], end - start)
-        bar = bars.merge(cut, start, end)
+        # A short window is one such bar itself.
+        bar = cut[0] if cut and end - start <= records.STEP else bars.merge(cut, start, end)
         name = (self.instrument.exchange, self.instrument.symbol)
         partial = bar.partial or end > self.market_time
         key = (*name, timeframe, start, end, bar.revision, partial)
@@ -103,7 +108,7 @@ class _Making:
 class WindowRecords:
     """Makes the records of one symbol's windows, and leaves them among those that wait for the writer.
 
-    ``turns`` lets one long window be made at a time.
+    ``turns`` lets one window at a time be made in a thread.
     """
 
     memory: SymbolMemory
@@ -153,7 +158,7 @@ class WindowRecords:
         since, until = large_trades.prior_to(start)
         await self._reach_back(min(since, UTC_DAY.window(start)[0]))
         making = self._making(window, self._prior(since, until))
-        if end - start <= SHORT:
+        if end - start <= SHORT and sum(map(len, making.minutes)) <= LIGHT:
             return making.records()[0]
         made, bar = await trio.to_thread.run_sync(making.records, limiter=self.turns)
         if timeframe == "1h" and start >= making.memory_from and window not in self.memory.due:
@@ -190,9 +195,9 @@ class WindowRecords:
             return
         try:
             found = await trio.to_thread.run_sync(
-                self.reader.recent.bars, name.exchange, name.symbol, first, known
+                self.reader.packed_bars, name.exchange, name.symbol, first, known
             )
         except StorageError as error:
             log.warning("prior_orders_unknown", symbol=name.key, reason=str(error))
         else:
-            tallies.put_earlier(first, found)
+            tallies.put_earlier(first, (digest for digest, _ in found))

@@ -83,11 +83,14 @@ class Crew:
 
     def advance(self, nursery: trio.Nursery, now: float) -> None:
         """Do everything that can be done now."""
+        # There may be a thousand children, and this is done for each that starts: what is seldom comes first.
         for child in self.children:
-            child.expire(now)
+            if child.due <= now:
+                child.expire(now)
         if self.ending is not None and now >= self._end_due:
             self._cut_short(self.ending, now)
-        self._stop_in_reverse(nursery, now)
+        if self.ending is not None or any(child.goal is not Goal.UP for child in self.children):
+            self._stop_in_reverse(nursery, now)
         if self.ending is not Goal.PAUSE:
             self._start_in_order(nursery, now)
         self.forget()
@@ -152,6 +155,9 @@ class Crew:
                 child.revive()
         blocked = pausing
         for child in self.children:
+            if child.due > now:  # nothing is to be done about it
+                blocked = blocked or not child.settled
+                continue
             waits = child.state is State.WAITING
             held = child.state in (State.BACKING_OFF, State.PARKED) or (waits and not blocked)
             if held and child.goal is Goal.UP and child.due <= now:

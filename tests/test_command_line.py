@@ -1,14 +1,15 @@
 """What a person can get wrong on the command line is told in a sentence, with status 2 and no traceback."""
 
-import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from actors.cli import COMMANDS, main, parser
+from actors.cli import COMMANDS, main
 from actors.storage.journal import Journal
 
 RECORDED = Path(__file__).parent / "captures" / "hftbacktest"
@@ -16,18 +17,13 @@ CAPTURE = RECORDED / "usdm_btcusdt_20240718.gz"
 
 
 @pytest.fixture(autouse=True)
-def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Let a command change neither the logging of the tests nor read the environment around them."""
+def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no command read the environment around the tests."""
     for name in os.environ:
         if name.startswith("WADM_"):
             monkeypatch.delenv(name)
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
@@ -258,7 +254,14 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_only_the_command_that_is_called_is_imported() -> None:
-    assert set(parser(["query"])._subparsers._group_actions[0].choices) == {"query"}  # type: ignore[union-attr, arg-type]
+    code = (
+        "import sys; from actors.cli import parser; parser(%r); "
+        "print(*(one for one in sys.modules if one.startswith(('actors.cli.', 'actors.front', 'trio'))))"
+    )
+    for called, imported in ((None, ""), ("symbols", "actors.cli.symbols")):
+        command = [sys.executable, "-c", code % called]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == imported
 
 
 def test_an_unknown_command_and_none_are_refused(refusal: Callable[..., str]) -> None:

@@ -220,7 +220,8 @@ def test_a_bar_that_was_changed_in_the_store_does_not_agree(stored: Path, tmp_pa
             "SELECT rowid, packed FROM bars ORDER BY start_time LIMIT 1"
         ).fetchone()
         changed = bars.decode(packed)
-        next(iter(changed.rows.values()))[0] += 5
+        price, (buy, *others) = next(iter(changed.rows.items()))
+        changed.rows[price] = (buy + 5, *others)
         changed.delta += 5
         store.execute("UPDATE bars SET packed = ? WHERE rowid = ?", (bars.encode(changed), number))
     done = wadm(*asked(tampered, "profile", "--recompute"))

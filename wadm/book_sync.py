@@ -21,8 +21,9 @@ from wadm.exchanges.base import BookRule
 from wadm.market import SECOND, BookChange, BookUpdate
 from wadm.orderbook import OrderBook
 
-#: Updates held back while there is no snapshot; of more, the oldest are dropped.
-HELD = 2_000
+#: Updates held back while there is no snapshot; of more, the oldest are dropped. One that is asked for comes
+#: within seconds, in which there are hardly a hundred.
+HELD = 300
 
 #: An update that is old by its id, but later than the book by so many µs, says that the ids began anew.
 WENT_BACK = 10 * SECOND

@@ -8,6 +8,7 @@ snapshot on each (https://bybit-exchange.github.io/docs/v5/websocket/public/orde
 from collections.abc import Iterable
 
 import attrs
+from msgspec.structs import replace
 
 from wadm.market import BestQuote, BookChange, BookRun, BookUpdate
 
@@ -37,7 +38,7 @@ class Handover:
         steps = [step for step in run.steps if self._passes(run.key, step, link, newest=newest)]
         if len(steps) == len(run.steps):
             return run
-        return attrs.evolve(run, steps=steps) if steps else None
+        return replace(run, steps=steps) if steps else None
 
     def forget(self, links: Iterable[int]) -> None:
         """Let others lead where these connections did."""

@@ -42,8 +42,7 @@ class Instrument:
         return f"{self.exchange}:{self.symbol}"
 
 
-@attrs.frozen(eq=False)
-class Trades:
+class Trades(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A run of trades of one symbol from one stream, in columns of equal length.
 
     ``prices`` are scaled by ``10**price_decimals``; ``signed_quantities`` by ``10**quantity_decimals``,
@@ -82,8 +81,7 @@ class BookChange(Enum):
     PARTIAL = auto()
 
 
-@attrs.frozen(eq=False)
-class BookUpdate:
+class BookUpdate(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One update of an order book.
 
     ``bids`` and ``asks`` are (price, quantity), scaled by ``10**price_decimals`` and
@@ -116,8 +114,7 @@ class BestQuote(msgspec.Struct, gc=False):
     ask_quantity: str
 
 
-@attrs.frozen(eq=False)
-class BookRun:
+class BookRun(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What one read of a connection brought of one symbol's order book, in the order it came."""
 
     exchange: str

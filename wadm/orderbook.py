@@ -143,6 +143,8 @@ class OrderBook:
 
     def _scaled(self, diff: BookUpdate) -> tuple[Iterable[Level], Iterable[Level]]:
         """Return a diff's levels at the decimals of the book, which become finer where the diff's are."""
+        if diff.price_decimals == self.price_decimals and diff.quantity_decimals == self.quantity_decimals:
+            return diff.bids, diff.asks
         finer = (
             max(0, diff.price_decimals - self.price_decimals),
             max(0, diff.quantity_decimals - self.quantity_decimals),
@@ -154,8 +156,6 @@ class OrderBook:
             self.quantity_decimals += finer[1]
         price = 10 ** (self.price_decimals - diff.price_decimals)
         quantity = 10 ** (self.quantity_decimals - diff.quantity_decimals)
-        if price == quantity == 1:
-            return diff.bids, diff.asks
         return _times(diff.bids, price, quantity), _times(diff.asks, price, quantity)
 
 

@@ -8,10 +8,10 @@ Sizes are notional values in the quote asset, counted in ten steps a decade (1, 
 8), so that every power of ten is an edge and a quantile is exact to the step.
 """
 
-import heapq
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from functools import cache
+from operator import add
 from typing import NamedTuple
 
 import attrs
@@ -21,6 +21,9 @@ from wadm.market import SECOND, IdKind, Trades
 
 #: The largest orders a bar keeps one by one. All others are in the counts.
 LARGEST = 50
+
+#: So many candidates for them may gather before all but the largest are let go.
+_CANDIDATES = 4 * LARGEST
 
 #: Decimals of the notional values that sizes are told apart by.
 SIZE_DECIMALS = 8
@@ -45,105 +48,160 @@ class Order(NamedTuple):
     fills: int
 
 
-#: Orders that may still get fills are kept by the time (µs) in which they lie: what has not changed since it
-#: was last looked at is neither copied nor counted again.
+#: An order while its bar is open: the fields of ``Order``, without the time it takes to give them names.
+_Plain = tuple[int, int, int, int]
+
+#: Orders that may still get fills are kept by the time (µs) in which they lie: a copy of a bar shares what
+#: does not change any more.
 SPAN = SECOND // 2
 
 
-@attrs.define
-class Filling:
-    """The orders of one ``SPAN`` that may still get fills, by name; left as it is once ``shared``."""
+def _canonical(orders: Sequence[_Plain]) -> list[_Plain]:
+    """Return the largest of these, in the order of their times; of equal ones the earlier."""
+    if len(orders) > LARGEST:
+        least = sorted(notional for _, _, notional, _ in orders)[-LARGEST]
+        first = sorted((order for order in orders if order[2] >= least), key=_size_first, reverse=True)
+        orders = first[:LARGEST]
+    return sorted(orders)
 
-    orders: dict[int, list[int]] = attrs.field(factory=dict)
-    shared: bool = attrs.field(default=False, eq=False)
-    _counted: "tuple[int, dict[int, Size], list[Order]] | None" = attrs.field(
-        default=None, init=False, eq=False
-    )
 
-    def touched(self) -> "Filling":
-        """Return one that may be changed: this, or a copy."""
-        if self.shared:
-            return Filling({name: order.copy() for name, order in self.orders.items()})
-        self._counted = None
-        return self
-
-    def counted(self, decimals: int) -> tuple[dict[int, Size], list[Order]]:
-        """Return the orders by their sizes, and the largest of them; nobody changes what is returned."""
-        if self._counted is None or self._counted[0] != decimals:
-            orders = [Order(*order) for order in self.orders.values()]
-            self._counted = decimals, _by_size(orders, decimals), _largest(orders)
-        return self._counted[1:]
+def _size_first(order: _Plain) -> tuple[int, int, int, int]:
+    time, signed, notional, fills = order
+    return notional, -time, signed, fills
 
 
 @attrs.define
 class Orders:
-    """The taker orders of a bar. ``filling`` may still get fills; ``settle`` counts them among ``sizes``.
+    """The taker orders of a bar, counted in ``sizes`` as they come.
 
-    Which fills belong together is read from the fills alone, not from the order they came in.
+    One that gets another fill is counted again in place of what it was: which fills belong together is read
+    from the fills alone, not from the order they came in. ``filling`` knows the orders that may get more by
+    span and name, until ``settle``.
     """
 
-    filling: dict[int, Filling] = attrs.field(factory=dict)
     sizes: dict[int, Size] = attrs.field(factory=dict)
-    largest: list[Order] = attrs.field(factory=list)
+    #: Every order that may be among the largest, in any order. Orders only grow: one that was smaller than
+    #: ``_least`` comes here when it no longer is.
+    _candidates: list[_Plain] = attrs.field(factory=list, alias="largest", eq=_canonical)
+    _least: int = attrs.field(default=0, init=False, eq=False)
+    filling: dict[int, dict[int, _Plain]] = attrs.field(factory=dict, init=False, eq=False)
+    #: Those spans of ``filling`` that no copy has in common with this.
+    _own: dict[int, dict[int, _Plain]] = attrs.field(factory=dict, init=False, eq=False)
+
+    @property
+    def largest(self) -> list[Order]:
+        """The ``LARGEST`` largest orders, in the order of their times; of equal ones the earlier."""
+        return [Order(*order) for order in _canonical(self._candidates)]
 
     def copy(self) -> "Orders":
-        """Return a copy: what is filling is copied once it changes."""
-        for one in self.filling.values():
-            one.shared = True
+        """Return a copy that goes its own way: a span is copied once it changes."""
         sizes = {number: size.copy() for number, size in self.sizes.items()}
-        return Orders(self.filling.copy(), sizes, self.largest)
+        copied = Orders(sizes, self._candidates.copy())
+        copied._least, copied.filling = self._least, self.filling.copy()
+        self._own = {}
+        return copied
 
-    def fold(self, trades: Trades, first: int, last: int, price_factor: int, quantity_factor: int) -> None:
-        """Add the trades of ``trades[first:last]``, their numbers multiplied by the factors."""
-        times, ids, counts = trades.times, trades.ids, trades.counts
-        prices, signed_quantities = trades.prices, trades.signed_quantities
-        merged = trades.id_kind is IdKind.AGG_TRADE
-        begin = end = 0
-        filling: dict[int, list[int]] = {}
-        for index in range(first, last):
-            signed = signed_quantities[index] * quantity_factor
-            notional = prices[index] * price_factor * (signed if signed > 0 else -signed)
-            time = times[index]
-            if not begin <= time < end:
-                begin = time - time % SPAN
-                end, filling = begin + SPAN, self._touched(begin)
-            # An aggregate's id is the order's; else time and side are. Times are positive, ids too.
-            name = -ids[index] - 1 if merged else 2 * time + (signed > 0)  # type: ignore[operator]
-            order = filling.get(name)
-            if order is None:
-                filling[name] = [time, signed, notional, counts[index]]
+    def fold(self, trades: Trades, decimals: int) -> None:
+        """Add trades; ``decimals`` are those of price and quantity together."""
+        if trades.id_kind is IdKind.AGG_TRADE:
+            self._fold_whole(trades, _edges(decimals))
+        else:
+            self._fold_fills(trades, _edges(decimals))
+
+    def _fold_whole(self, trades: Trades, edges: Sequence[int]) -> None:
+        """Count trades each of which is an order, whole as it comes, and comes once."""
+        sizes, candidates, least = self.sizes, self._candidates, self._least
+        arrived = zip(trades.times, trades.prices, trades.signed_quantities, trades.counts)  # noqa: B905 -- equal
+        for time, price, signed, fills in arrived:
+            notional = price * signed if signed > 0 else -price * signed
+            number = bisect_right(edges, notional)
+            size = sizes.get(number)
+            if size is None:
+                size = sizes[number] = [0, 0, 0, 0]
+            if signed > 0:
+                size[0] += signed
+                size[2] += 1
             else:
-                order[1] += signed
-                order[2] += notional
-                order[3] += counts[index]
+                size[1] -= signed
+                size[3] += 1
+            if notional >= least:
+                candidates.append((time, signed, notional, fills))
+        self._sift()
 
-    def _touched(self, begin: int) -> dict[int, list[int]]:
-        """Return the orders of the span that begins there, to be changed."""
-        one = self.filling.get(begin)
-        one = self.filling[begin] = Filling() if one is None else one.touched()
-        return one.orders
+    def _fold_fills(self, trades: Trades, edges: Sequence[int]) -> None:
+        """Count trades that are fills of orders named by time and side; those of one mostly come in a row."""
+        last, signed, notional, fills = -1, 0, 0, 0
+        arrived = zip(trades.times, trades.prices, trades.signed_quantities, trades.counts)  # noqa: B905 -- equal
+        for time, price, quantity, count in arrived:
+            name = 2 * time + (quantity > 0)
+            if name != last:
+                if last >= 0:
+                    self._fill(last, signed, notional, fills, edges)
+                last, signed, notional, fills = name, 0, 0, 0
+            signed += quantity
+            notional += price * quantity
+            fills += count
+        self._fill(last, signed, notional, fills, edges)
+        self._sift()
 
-    def settle(self, decimals: int) -> None:
-        """Count what was filling; ``decimals`` are those of price and quantity together."""
-        if self.filling:
-            filling, self.filling = self.filling, {}
-            self._count(filling.values(), decimals, 1, 1)
+    def _fill(self, name: int, signed: int, notional: int, fills: int, edges: Sequence[int]) -> None:
+        """Count an order, together with the fills that came before in place of what it was then."""
+        time = name // 2
+        begin = time - time % SPAN
+        filling = self._own.get(begin)
+        if filling is None:
+            filling = self._own[begin] = self.filling[begin] = self.filling.get(begin, {}).copy()
+        notional = abs(notional)
+        before = filling.get(name)
+        if before is not None:
+            self._uncount(before, edges)
+            signed, notional, fills = signed + before[1], notional + before[2], fills + before[3]
+        order = filling[name] = (time, signed, notional, fills)
+        size = self.sizes.setdefault(bisect_right(edges, notional), [0, 0, 0, 0])
+        if signed > 0:
+            size[0] += signed
+            size[2] += 1
+        else:
+            size[1] -= signed
+            size[3] += 1
+        if notional >= self._least:
+            self._candidates.append(order)
 
-    def _count(
-        self, filling: Iterable[Filling], decimals: int, price_factor: int, quantity_factor: int
-    ) -> None:
-        tops = []
-        for one in filling:
-            sizes, top = one.counted(decimals)
-            self._add(sizes, quantity_factor)
-            tops.append(top)
-        if tops:
-            # Each is in the order of size already: of most only the first is looked at.
-            largest = islice(heapq.merge(*tops, key=_size_first, reverse=True), LARGEST)
-            self._keep_largest(_rescaled(largest, price_factor, quantity_factor))
+    def _uncount(self, order: _Plain, edges: Sequence[int]) -> None:
+        _, signed, notional, _ = order
+        number = bisect_right(edges, notional)
+        size = self.sizes[number]
+        if signed > 0:
+            size[0] -= signed
+            size[2] -= 1
+        else:
+            size[1] += signed
+            size[3] -= 1
+        if not (size[2] or size[3]):
+            del self.sizes[number]
+        if notional >= self._least:
+            candidates = self._candidates
+            for place in reversed(
+                range(len(candidates))
+            ):  # what is still filling was mostly the last to come
+                if candidates[place] == order:
+                    del candidates[place]
+                    break
 
-    def _add(self, sizes: Mapping[int, Size], quantity_factor: int) -> None:
-        for number, (buy, sell, buys, sells) in sizes.items():
+    def _sift(self) -> None:
+        """Let all but the largest candidates go, once there are many."""
+        if len(self._candidates) > _CANDIDATES:
+            self._candidates = _canonical(self._candidates)
+            self._least = min(notional for _, _, notional, _ in self._candidates)
+
+    def settle(self) -> None:
+        """Forget which orders may get more fills: the bar is about to be closed."""
+        self.filling, self._own = {}, {}
+        self._candidates = _canonical(self._candidates)
+
+    def absorb(self, later: "Orders", price_factor: int, quantity_factor: int) -> None:
+        """Count the orders of a later bar, whose numbers are multiplied by the factors."""
+        for number, (buy, sell, buys, sells) in later.sizes.items():
             size = self.sizes.get(number)
             if size is None:
                 self.sizes[number] = [buy * quantity_factor, sell * quantity_factor, buys, sells]
@@ -152,99 +210,71 @@ class Orders:
                 size[1] += sell * quantity_factor
                 size[2] += buys
                 size[3] += sells
-
-    def absorb(self, later: "Orders", decimals: int, price_factor: int, quantity_factor: int) -> None:
-        """Count the orders of a later bar, whose numbers are multiplied by the factors.
-
-        ``decimals`` are the later bar's, of price and quantity together.
-        """
-        self._count(later.filling.values(), decimals, price_factor, quantity_factor)
-        self._add(later.sizes, quantity_factor)
-        self._keep_largest(_rescaled(later.largest, price_factor, quantity_factor))
+        theirs, least = _rescaled(later._candidates, price_factor, quantity_factor), self._least  # noqa: SLF001 -- of its own class
+        self._candidates += [order for order in theirs if order[2] >= least]
+        self._sift()
 
     def rescale(self, price_factor: int, quantity_factor: int) -> None:
         """Multiply the numbers by the factors."""
-        factor = price_factor * quantity_factor
-        for begin in list(self.filling):
-            for order in self._touched(begin).values():
-                order[1] *= quantity_factor
-                order[2] *= factor
         for size in self.sizes.values():
             size[0] *= quantity_factor
             size[1] *= quantity_factor
-        self.largest = list(_rescaled(self.largest, price_factor, quantity_factor))
-
-    def _keep_largest(self, orders: Iterable[Order]) -> None:
-        """Keep the largest, in the order of their times; of equal ones the earlier."""
-        self.largest = sorted(_largest((*self.largest, *orders)))
-
-
-def _largest(orders: Iterable[Order]) -> list[Order]:
-    return heapq.nlargest(LARGEST, orders, key=_size_first)
+        self._candidates = list(_rescaled(self._candidates, price_factor, quantity_factor))
+        self._least *= price_factor * quantity_factor
+        for begin, orders in self.filling.items():
+            rescaled = _rescaled(orders.values(), price_factor, quantity_factor)
+            self._own[begin] = dict(zip(orders, rescaled, strict=True))
+        self.filling = self._own.copy()
 
 
-def _by_size(orders: Iterable[Order], decimals: int) -> dict[int, Size]:
-    """Return orders counted by size; ``decimals`` are those of price and quantity together."""
-    scale, sizes = 10**decimals, dict[int, Size]()
-    for _, signed, notional, _ in orders:
-        number = bisect_right(EDGES, notional * 10**SIZE_DECIMALS // scale)
-        size = sizes.get(number)
-        if size is None:
-            size = sizes[number] = [0, 0, 0, 0]
-        if signed > 0:
-            size[0] += signed
-            size[2] += 1
-        else:
-            size[1] -= signed
-            size[3] += 1
-    return sizes
+@cache
+def _edges(decimals: int) -> tuple[int, ...]:
+    """Return ``EDGES`` in notional values of so many decimals, rounded up: what reaches one reaches both."""
+    scale = 10**decimals
+    return tuple(-(-edge * scale // 10**SIZE_DECIMALS) for edge in EDGES)
 
 
-def _size_first(order: Order) -> tuple[int, int, int, int]:
-    return order.notional, -order.time, order.signed_quantity, order.fills
-
-
-def _rescaled(orders: Iterable[Order], price_factor: int, quantity_factor: int) -> Iterable[Order]:
+def _rescaled(orders: Iterable[_Plain], price_factor: int, quantity_factor: int) -> Iterable[_Plain]:
     if price_factor == quantity_factor == 1:
         return orders
     factor = price_factor * quantity_factor
     return (
-        Order(time, signed * quantity_factor, notional * factor, fills)
-        for time, signed, notional, fills in orders
+        (time, signed * quantity_factor, notional * factor, fills) for time, signed, notional, fills in orders
     )
 
 
-def pack(orders: Orders) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
-    """Return sizes, largest and filling as columns."""
+#: Where orders stood that may still get fills, when they were counted later: no closed bar has any.
+_NO_FILLING = (columns.pack([]),) * 5
+
+Packed = tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]
+
+
+def pack(orders: Orders) -> Packed:
+    """Return sizes and largest as columns."""
     sizes = sorted(orders.sizes.items())
-    filling = sorted(order for one in orders.filling.values() for order in one.orders.items())
     return (
         (columns.pack([number for number, _ in sizes]), *_packed([size for _, size in sizes])),
-        _packed(orders.largest),
-        (columns.pack([name for name, _ in filling]), *_packed([order for _, order in filling])),
+        _packed(_canonical(orders._candidates)),  # noqa: SLF001 -- as ``largest``, but for the names
+        _NO_FILLING,
     )
 
 
-def unpack(packed: tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]) -> Orders:
+def unpack(packed: Packed) -> Orders:
     """Return what ``pack`` made. Raises ColumnError or ValueError if it is not that."""
     sizes, largest, filling = packed
+    if filling != _NO_FILLING:
+        raise ValueError("it has taker orders that are not counted yet")
     return Orders(
-        _unpacked_filling(filling),
-        _unpacked_by_name(sizes),
-        [Order(*row) for row in zip(*map(columns.unpack, largest), strict=True)],
+        {number: size for number, *size in zip(*map(columns.unpack, sizes), strict=True)},
+        list(zip(*map(columns.unpack, largest), strict=True)),
     )
+
+
+def counted(packed: Packed) -> dict[int, int]:
+    """Return of what ``pack`` made how many orders there are of each size. Raises ColumnError."""
+    numbers, _, _, buys, sells = map(columns.unpack, packed[0])
+    return dict(zip(numbers, map(add, buys, sells), strict=True))
 
 
 def _packed(rows: Sequence[Sequence[int]]) -> tuple[bytes, ...]:
-    return tuple(columns.pack([row[index] for row in rows]) for index in range(4))
-
-
-def _unpacked_filling(packed: tuple[bytes, ...]) -> dict[int, Filling]:
-    found: dict[int, Filling] = {}
-    for name, order in _unpacked_by_name(packed).items():
-        found.setdefault(order[0] - order[0] % SPAN, Filling()).orders[name] = order
-    return found
-
-
-def _unpacked_by_name(packed: tuple[bytes, ...]) -> dict[int, list[int]]:
-    return {name: row for name, *row in zip(*map(columns.unpack, packed), strict=True)}
+    return tuple(columns.pack(column) for column in zip(*rows, strict=True)) or (columns.pack([]),) * 4

@@ -1,14 +1,15 @@
 """The one-minute bars of one symbol: open ones being folded, closed ones packed."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import attrs
 
 from wadm import bar as bars
-from wadm.bar import Bar
+from wadm.bar import Bar, Digest
 from wadm.market import DAY, HOUR, MINUTE, SECOND, Trades
-from wadm.stretches import Stretches
+from wadm.stretches import Merges, Stretches
 from wadm.tallies import Tallies
 
 #: Stretches within an hour begin and end on multiples of this, so that they are asked for again.
@@ -20,7 +21,8 @@ class ClosedBars:
     """Closed one-minute bars, packed, by start. Outlives its aggregator's crash, and is bounded by ``keep``.
 
     Merged hours are kept packed as well, so that a day costs 24 merges, not 1,440; and the stretches asked
-    for last, so that a window asked for again costs one, and one that has grown a few. Not ``whole``, bars
+    for last, so that a window asked for again costs one, and one that has grown a few. The merges that are
+    asked for all the time are at hand unpacked. Not ``whole``, bars
     older than the oldest one here may exist elsewhere, out of reach. ``since`` (µs) is from where on all bars
     there are anywhere are here; None where that is known only of those from the oldest one here on.
     """
@@ -30,6 +32,7 @@ class ClosedBars:
     packed: dict[int, bytes] = attrs.field(factory=dict)
     hours: dict[int, bytes] = attrs.field(factory=dict)
     stretches: Stretches = attrs.field(factory=Stretches)
+    merges: Merges = attrs.field(factory=Merges)
     tallies: Tallies = attrs.field(factory=Tallies)
     whole: bool = True
     since: int | None = 0
@@ -40,8 +43,20 @@ class ClosedBars:
             insort(self.starts, bar.start)
         self.packed[bar.start] = bars.encode(bar)
         self.tallies.put(bar)
+        self.merges.grow_old()
         self._changed(bar.start)
         self._forget(before=self.starts[-1] - self.keep)
+
+    def put_packed(self, found: Sequence[tuple[Digest, bytes]]) -> None:
+        """Keep bars, ascending, that are packed already, as ``put`` does each."""
+        for digest, packed in found:
+            if digest.start not in self.packed:
+                insort(self.starts, digest.start)
+            self.packed[digest.start] = packed
+            self._changed(digest.start)
+        self.tallies.put_all(digest for digest, _ in found)
+        if found:
+            self._forget(before=self.starts[-1] - self.keep)
 
     def _forget(self, before: int) -> None:
         oldest = bisect_left(self.starts, before)
@@ -54,6 +69,7 @@ class ClosedBars:
     def _changed(self, start: int) -> None:
         self.hours.pop(start - start % HOUR, None)
         self.stretches.drop(start)
+        self.merges.drop(start)
 
     def pieces(self, start: int, end: int) -> list[bytes]:
         """Return packed bars that merge to ``[start, end)`` (whole hours), ascending: hours where known."""
@@ -80,20 +96,24 @@ class ClosedBars:
 
     def merged(self, start: int, end: int) -> Bar:
         """Return the merge of the bars in ``[start, end)``; both are whole minutes (µs)."""
-        found = self.between(start, end)
-        merged = next(found, Bar(start, end))  # nobody else has it: the rest is added to it
-        merged.settle()
-        for one in found:
-            merged.absorb(one)
+        until = min(end, self.last_end())  # what is after it is not here yet
+        at, merged = self.merges.longest(start, until) or (start, Bar(start, start))
+        if at < until:
+            for one in self.between(at, until):
+                merged.absorb(one)
+            self.merges.keep(start, until, merged)
         merged.start, merged.end = start, end
         return merged
 
     def between(self, start: int, end: int) -> Iterator[Bar]:
         """Yield bars that merge to ``[start, end)``, ascending: stretches where they fit, else minutes."""
+        return map(bars.decode, self.packed_between(start, end))
+
+    def packed_between(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield what ``between`` does, packed."""
         if not self.starts:
             return
-        start = max(start, self.starts[0] - self.starts[0] % HOUR)
-        end = min(end, self.last_end())
+        start, end = self._clamped(start, end)
         first, last = _hours_within(start, end)
         if first > last:  # both ends within one hour
             yield from self._within_hour(start, end)
@@ -107,16 +127,36 @@ class ClosedBars:
         """Return the whole hours of ``[start, end)`` that there are bars of: their start and end."""
         if not self.starts:
             return start, start
-        return _hours_within(max(start, self.starts[0] - self.starts[0] % HOUR), min(end, self.last_end()))
+        return _hours_within(*self._clamped(start, end))
 
-    def _within_hour(self, start: int, end: int) -> Iterator[Bar]:
-        first, last = -(-start // BLOCK) * BLOCK, end - end % BLOCK
-        if last - first < 2 * BLOCK:
-            yield from self._minutes(start, end)
+    def _clamped(self, start: int, end: int) -> tuple[int, int]:
+        """Return as much of a span as there are bars of, from a whole hour on."""
+        return max(start, self.starts[0] - self.starts[0] % HOUR), min(end, self.last_end())
+
+    def missing(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the stretches within hours that ``merged`` would have to make: of their ``parts``."""
+        if not self.starts or self.merges.has(start, min(end, self.last_end())):
+            return []
+        start, end = self._clamped(start, end)
+        first, last = _hours_within(start, end)
+        edges = [(start, end)] if first > last else [(start, first), (last, end)]
+        stretches = filter(None, (_blocks_within(*edge) for edge in edges))
+        return [one for one in stretches if not self.stretches.has(*one)]
+
+    def parts(self, start: int, end: int) -> list[bytes]:
+        """Return packed bars that merge to a stretch within an hour: what is known of it, and minutes."""
+        at, found = self._known(start, end)
+        return [*found, *self.minutes(at, end)]
+
+    def _within_hour(self, start: int, end: int) -> Iterator[bytes]:
+        blocks = _blocks_within(start, end)
+        if blocks is None:
+            yield from self.minutes(start, end)
             return
-        yield from self._minutes(start, first)
+        first, last = blocks
+        yield from self.minutes(start, first)
         yield self._stretch(first, last)
-        yield from self._minutes(last, end)
+        yield from self.minutes(last, end)
 
     def last_end(self) -> int:
         """Return where the newest closed bar ends, 0 while there is none."""
@@ -141,40 +181,42 @@ class ClosedBars:
         """Return the starts of the bars in ``[start, end)``, ascending."""
         return self.starts[bisect_left(self.starts, start) : bisect_left(self.starts, end)]
 
-    def _minutes(self, start: int, end: int) -> Iterator[Bar]:
-        for at in self.starts_between(start, end):
-            yield bars.decode(self.packed[at])
-
-    def _stretch(self, start: int, end: int) -> Bar:
+    def _stretch(self, start: int, end: int) -> bytes:
         """Return the merge of ``[start, end)``: whole hours, or blocks within one."""
         at, found = self._known(start, end)
         if at == end and found:
             return found[0]
         hour = -(-at // HOUR) * HOUR if end % HOUR == 0 else end
-        found.extend(self._minutes(at, hour))
-        found.extend(self._hours(hour, end))
-        merged = bars.merge(found, start, end)
-        self.stretches.keep(start, end, bars.encode(merged))
-        return merged
+        found += self.minutes(at, hour)
+        found += self._hours(hour, end)
+        packed = bars.encode(bars.merge(map(bars.decode, found), start, end))
+        self.stretches.keep(start, end, packed)
+        return packed
 
-    def _known(self, start: int, end: int) -> tuple[int, list[Bar]]:
+    def _known(self, start: int, end: int) -> tuple[int, list[bytes]]:
         """Return what is remembered from ``start`` on and by ``end``, and where that ends."""
         known = self.stretches.longest(start, end)
-        return (start, []) if known is None else (known[0], [bars.decode(known[1])])
+        return (start, []) if known is None else (known[0], [known[1]])
 
-    def _hours(self, start: int, end: int) -> Iterator[Bar]:
+    def _hours(self, start: int, end: int) -> Iterator[bytes]:
         for at in range(start, end, HOUR):
             if at not in self.hours:
                 known, found = self._known(at, at + HOUR)
-                found.extend(self._minutes(known, at + HOUR))
+                found += self.minutes(known, at + HOUR)
                 if not found:
                     continue
-                self.hours[at] = bars.encode(bars.merge(found, at, at + HOUR))
-            yield bars.decode(self.hours[at])
+                self.hours[at] = bars.encode(bars.merge(map(bars.decode, found), at, at + HOUR))
+            yield self.hours[at]
 
 
 def _hours_within(start: int, end: int) -> tuple[int, int]:
     return -(-start // HOUR) * HOUR, end - end % HOUR
+
+
+def _blocks_within(start: int, end: int) -> tuple[int, int] | None:
+    """Return the blocks of a span within an hour; None where they are too few to be remembered."""
+    first, last = -(-start // BLOCK) * BLOCK, end - end % BLOCK
+    return (first, last) if last - first >= 2 * BLOCK else None
 
 
 @attrs.define
@@ -251,7 +293,7 @@ class BarSeries:
         """Return the one-minute bars that start in ``[start, end)``, packed, ascending."""
         reopened = {at: bar for at, bar in self.open.items() if start <= at < end}
         return [
-            bars.encode(_settled(reopened[at])) if at in reopened else self.closed.packed[at]
+            bars.encode(reopened[at]) if at in reopened else self.closed.packed[at]
             for at in sorted({*self.closed.starts_between(start, end), *reopened})
         ]
 
@@ -261,22 +303,14 @@ class BarSeries:
         return (min(starts), max(starts) + MINUTE) if starts else None
 
 
-def _settled(bar: Bar) -> Bar:
-    """Return an open bar as it would be closed now."""
-    settled = bar.copy()
-    settled.settle()
-    return settled
-
-
-def _minutes_of(times: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield ``(minute's start, first index, index after the last)`` for each run of times in one minute."""
-    first, start, end = 0, 0, 0
-    index = -1
-    for index, time in enumerate(times):
-        if not start <= time < end:
-            if index > first:
-                yield start, first, index
-            start = time - time % MINUTE
-            first, end = index, start + MINUTE
-    if index >= first:
-        yield start, first, index + 1
+def _minutes_of(times: Sequence[int]) -> Iterable[tuple[int, int, int]]:
+    """Return ``(minute's start, first index, index after the last)`` for each run of times in one minute."""
+    if not times:
+        return ()
+    start = times[0] - times[0] % MINUTE
+    ascending = sorted(times)  # of what is in order nearly, that costs less than ``min`` and ``max``
+    if start <= ascending[0] and ascending[-1] < start + MINUTE:  # as nearly always
+        return ((start, 0, len(times)),)
+    minutes = [time - time % MINUTE for time in times]
+    cuts = [at for at in range(1, len(minutes)) if minutes[at] != minutes[at - 1]]
+    return [(minutes[first], first, last) for first, last in pairwise([0, *cuts, len(minutes)])]

@@ -186,6 +186,7 @@ ENVIRONMENT = {
     "WADM_BARS_DAYS": ("storage", "bars_days"),
     "WADM_INDICATORS_DAYS": ("storage", "indicators_days"),
     "WADM_QUOTA_MB": ("storage", "quota_mb"),
+    "WADM_STORAGE_PROCESSES": ("storage", "processes"),
     "WADM_MONGODB_TIME_SERIES": ("storage", "mongodb_time_series"),
     "WADM_COLD_URL": ("storage", "cold_url"),
     "MONGODB_URL": ("storage", "mongodb_url"),

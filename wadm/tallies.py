@@ -4,13 +4,13 @@ Kept for longer than bars are, and far smaller: a session's CVD and a day's orde
 few numbers instead of merges of bars.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 
 import attrs
+import msgspec
 
-from wadm import columns
-from wadm.bar import Bar
+from wadm.bar import Bar, Digest
 from wadm.market import HOUR
 
 #: Minutes are told apart for so long (µs): an hour's window, a day before it, and one hour more.
@@ -18,6 +18,9 @@ MINUTES = 26 * HOUR
 
 #: After that hours are, for so long: a day's window and a day before it.
 HOURS = 50 * HOUR
+
+#: Sums that are remembered: one from the session's start on, and one of the day before a window.
+SUMS = 2
 
 
 @attrs.define
@@ -36,29 +39,34 @@ class Tally:
         for size, count in orders:
             self.orders[size] = self.orders.get(size, 0) + count
 
+    def copy(self) -> "Tally":
+        """Return a copy that goes its own way, without the sizes that no order has."""
+        orders = {size: count for size, count in self.orders.items() if count}
+        return Tally(self.quantity_decimals, self.delta, orders)
 
-class _Packed(NamedTuple):
+
+class _Packed(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A tally as bytes: one object a minute, and small. ``delta`` is text, as integers end at 64 bits."""
+
     quantity_decimals: int
-    delta: int
-    sizes: bytes
-    counts: bytes
+    delta: str
+    sizes: list[int]
+    counts: list[int]
 
-    @classmethod
-    def of(cls, tally: Tally) -> "_Packed":
-        counts = columns.pack(list(tally.orders.values()))
-        return cls(tally.quantity_decimals, tally.delta, columns.pack(list(tally.orders)), counts)
 
-    @classmethod
-    def of_bar(cls, bar: Bar) -> "_Packed":
-        sizes = bar.orders.sizes
-        counts = columns.pack([size[2] + size[3] for size in sizes.values()])
-        return cls(bar.quantity_decimals, bar.delta, columns.pack(list(sizes)), counts)
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Packed)
 
-    def add_to(self, tally: Tally, sign: int = 1) -> None:
-        counted = zip(columns.unpack(self.sizes), columns.unpack(self.counts), strict=True)
-        tally.add(
-            self.quantity_decimals, sign * self.delta, ((size, sign * count) for size, count in counted)
-        )
+
+def _pack(quantity_decimals: int, delta: int, orders: Mapping[int, int]) -> bytes:
+    exact = bytearray()  # what ``encode`` returns keeps the room it was given
+    _encoder.encode_into(_Packed(quantity_decimals, str(delta), [*orders], [*orders.values()]), exact)
+    return bytes(exact)
+
+
+def _add(packed: bytes, tally: Tally, sign: int = 1) -> None:
+    one = _decoder.decode(packed)
+    counts = one.counts if sign > 0 else [-count for count in one.counts]
+    tally.add(one.quantity_decimals, sign * int(one.delta), zip(one.sizes, counts, strict=True))
 
 
 @attrs.define
@@ -66,23 +74,28 @@ class Tallies:
     """The tallies of one symbol's closed bars. ``known_from`` (µs) is the earliest minute that is in them."""
 
     known_from: int | None = None
-    _minutes: dict[int, dict[int, _Packed]] = attrs.field(factory=dict)
-    _hours: dict[int, _Packed] = attrs.field(factory=dict)
+    _minutes: dict[int, dict[int, bytes]] = attrs.field(factory=dict)
+    _hours: dict[int, bytes] = attrs.field(factory=dict)
+    #: the sums asked for last, by their span: the next window's differ in a few minutes
+    _sums: dict[tuple[int, int], Tally] = attrs.field(factory=dict, eq=False)
 
     def put(self, bar: Bar) -> None:
         """Count a closed bar, in place of an earlier revision of it. What is too old is left as it is."""
-        hour = bar.start - bar.start % HOUR
-        if hour <= max(self._hours, default=hour) - MINUTES:
-            return
-        self._count(bar)
-        if self.known_from is None or bar.start < self.known_from:
-            self.known_from = bar.start
+        self.put_all([Digest.of(bar)])
 
-    def put_earlier(self, start: int, bars: Iterable[Bar]) -> None:
+    def put_all(self, bars: Iterable[Digest]) -> None:
+        """Count closed bars, ascending, as ``put`` does each: an hour is counted once."""
+        for hour, minutes in groupby(bars, _hour):
+            if hour <= max(self._hours, default=hour) - MINUTES:
+                continue
+            first = self._count(hour, minutes)
+            self.known_from = first if self.known_from is None else min(first, self.known_from)
+
+    def put_earlier(self, start: int, bars: Iterable[Digest]) -> None:
         """Count all the bars there are from ``start`` (µs, a whole hour) to ``known_from``."""
-        for bar in bars:
-            if self.known_from is None or bar.start < self.known_from:
-                self._count(bar)
+        earlier = [bar for bar in bars if self.known_from is None or bar.start < self.known_from]
+        for hour, minutes in groupby(earlier, _hour):
+            self._count(hour, minutes)
         self.known_from = start if self.known_from is None else min(start, self.known_from)
 
     def is_told_apart(self, at: int) -> bool:
@@ -92,12 +105,29 @@ class Tallies:
 
     def between(self, start: int, end: int) -> Tally:
         """Return the sums over ``[start, end)`` (µs), which begin and end where it is told apart."""
-        total = Tally()
-        for one in self._between(start, end):
-            one.add_to(total)
+        total = self._moved(start, end)
+        if total is None:
+            total = Tally()
+            for one in self._between(start, end):
+                _add(one, total)
+        self._sums[start, end] = total
+        while len(self._sums) > SUMS:
+            del self._sums[next(iter(self._sums))]
+        return total.copy()
+
+    def _moved(self, start: int, end: int) -> Tally | None:
+        """Return the sums over a span from those of one that is an hour away at most, None without any."""
+        near = ((abs(span[0] - start) + abs(span[1] - end), span) for span in self._sums)
+        away, (first, last) = min(near, default=(HOUR + 1, (start, end)))
+        if away > HOUR or not (self.is_told_apart(first) and self.is_told_apart(last)):
+            return None
+        total = self._sums.pop((first, last))
+        for earlier, later, sign in (start, first, 1), (first, start, -1), (last, end, 1), (end, last, -1):
+            for one in self._between(earlier, later) if earlier < later else ():
+                _add(one, total, sign)
         return total
 
-    def _between(self, start: int, end: int) -> Iterator[_Packed]:
+    def _between(self, start: int, end: int) -> Iterator[bytes]:
         for hour in range(start - start % HOUR, end, HOUR):
             if start <= hour and hour + HOUR <= end:
                 if hour in self._hours:
@@ -106,22 +136,31 @@ class Tallies:
                 minutes = self._minutes.get(hour, {})
                 yield from (one for minute, one in minutes.items() if start <= minute < end)
 
-    def _count(self, bar: Bar) -> None:
-        hour = bar.start - bar.start % HOUR
+    def _count(self, hour: int, bars: Iterable[Digest]) -> int:
+        """Count the bars of an hour, at least one; return where the earliest starts."""
         if hour not in self._hours:
-            self._hours[hour] = _Packed.of(Tally())
+            self._hours[hour] = _pack(0, 0, {})
             self._forget(max(self._hours))
         minutes = self._minutes.setdefault(hour, {})
-        total = Tally()
-        self._hours[hour].add_to(total)
-        if bar.start in minutes:
-            minutes[bar.start].add_to(total, -1)
-        minutes[bar.start] = _Packed.of_bar(bar)
-        minutes[bar.start].add_to(total)
-        self._hours[hour] = _Packed.of(total)
+        total, starts = Tally(), list[int]()
+        _add(self._hours[hour], total)
+        for bar in bars:
+            if bar.start in minutes:
+                _add(minutes[bar.start], total, -1)
+            minutes[bar.start] = _pack(bar.quantity_decimals, bar.delta, bar.orders)
+            total.add(bar.quantity_decimals, bar.delta, bar.orders.items())
+            starts.append(bar.start)
+        self._hours[hour] = _pack(total.quantity_decimals, total.delta, total.orders)
+        for span in [one for one in self._sums if any(one[0] <= start < one[1] for start in starts)]:
+            del self._sums[span]
+        return min(starts)
 
     def _forget(self, newest: int) -> None:
         for hour in [hour for hour in self._minutes if hour <= newest - MINUTES]:
             del self._minutes[hour]
         for hour in [hour for hour in self._hours if hour <= newest - HOURS]:
             del self._hours[hour]
+
+
+def _hour(bar: Digest) -> int:
+    return bar.start - bar.start % HOUR

@@ -73,5 +73,5 @@ def rows(made: Profile, numbers: Sequence[int]) -> list[dict[str, object]]:
             "count": row[2] + row[3],
         }
         for number in numbers
-        if (row := made.rows.get(number, [0, 0, 0, 0]))
+        if (row := made.rows.get(number, (0, 0, 0, 0)))
     ]

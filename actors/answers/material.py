@@ -29,10 +29,11 @@ from wadm.questions import QuestionError, TooFine, Unavailable
 #: Seconds an aggregator has to answer.
 DEADLINE = 5.0
 
-#: Minutes one by one, and rows of prices, from which on an answer is made in a thread: a row costs some 8 µs
-#: until it is text, and trades are not to be kept waiting for more than a millisecond or two.
-MANY = 90
-MANY_ROWS = 200
+#: Bytes of packed minutes, and rows of prices, from which on an answer is made in a thread: to unpack and
+#: merge 1 KB takes some 20 µs, a row some 8 µs until it is text, and trades are not to be kept waiting for
+#: more than a millisecond.
+MANY_BYTES = 30_000
+MANY_ROWS = 100
 
 _WINDOW = ""
 
@@ -160,7 +161,7 @@ class _Making:
         return (
             on_whole_minutes(self.span)
             and not self.needs.trades
-            and len(self.found.minutes) < MANY
+            and sum(map(len, self.found.minutes)) < MANY_BYTES
             and sum(len(bar.rows) for bar in self.found.bars.values()) < MANY_ROWS
             and self._older_end(*self.needs.reach(self.span)) is None
         )

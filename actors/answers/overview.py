@@ -8,6 +8,7 @@ import trio
 
 import wadm
 from actors.answers import tiers
+from actors.answers.ahead import merge_ahead
 from actors.connections.collectors import Collectors
 from actors.connections.rates import Rates
 from actors.gaps import soundness
@@ -166,6 +167,7 @@ class Overview:
     async def _window(self, key: str, memory: SymbolMemory) -> dict[str, object]:
         end = memory.market_time - memory.market_time % MINUTE + MINUTE
         query = BarsQuery({"": (end - SHOWN, end)})
+        await merge_ahead(memory.closed, query.spans.values())
         try:
             found: BarsAnswer = await ask(self.runtime.aggregators[key], query, deadline=1.0)
         except (AskTimeout, AskRefused):

@@ -82,6 +82,7 @@ def _tier(tier: str, sink: Sink) -> dict[str, object]:
     return {
         "tier": tier,
         "engine": sink.target.name,
+        "process": sink.worker.pid,
         "address": sink.target.address,
         "state": _state(sink, now),
         "cursor": progress.cursor,

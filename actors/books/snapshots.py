@@ -109,8 +109,8 @@ class Snapshots:
             (connection, stream)
             for connection in self.connections.values()
             if connection.exchange == instrument.exchange
-            for stream in connection.streams
-            if of.stream_symbol(stream) == instrument.symbol and self._kind(stream) == usual
+            for stream in connection.by_symbol.get(instrument.symbol, ())
+            if self._kind(stream) == usual
         ]
 
     def _kind(self, stream: str) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import attrs
 import msgspec
@@ -13,9 +12,8 @@ from actors.storage.errors import StorageError
 from wadm.instants import iso, parse_instant
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("audit", help="show the audit log, and check that it is whole")
     add_place(parser)
     parser.add_argument("--since", metavar="TIME", help="from when, ISO 8601")
     parser.add_argument("--action", help="only this action, such as key_created or request (refused ones)")

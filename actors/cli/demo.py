@@ -36,9 +36,8 @@ _FIELDS = {
 }
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("demo", help="play a bundled recording through the whole daemon")
     parser.add_argument(
         "--speed", default="1", type=speed, help="'max', or how many times the recorded pace (default: 1)"
     )

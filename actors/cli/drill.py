@@ -51,11 +51,8 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "drill", help="prove recovery: play a recording with faults and clean, and compare them"
-    )
     parser.add_argument("captures", nargs="*", type=Path, metavar="CAPTURE", help="default: the bundled one")
     parser.add_argument("--exchange", choices=sorted(EXCHANGES), metavar="NAME")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="draws the faults")

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from typing import Any
 
-from actors.cli.where import add_place, add_selection, open_reader, selection_of, storage_of
+from actors.cli.part import add_selection, open_reader, selection_of
+from actors.cli.where import add_place, storage_of
 from actors.storage.transfer.export import Destination, Exported, FileFormat, export
 from actors.storage.transfer.sheets import GAPS, SHEETS
 from wadm.instants import iso
@@ -23,15 +23,13 @@ timestamps (µs, UTC) in Parquet, ISO 8601 in CSV. Lists within a CSV cell are J
 """
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "export",
-        help="write what is stored to Parquet or CSV files",
-        description="Write what is stored to Parquet or CSV files, beside a running daemon or without one.",
-        epilog=_TOLD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser.description = (
+        "Write what is stored to Parquet or CSV files, beside a running daemon or without one."
     )
+    parser.epilog = _TOLD
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("what", choices=list(SHEETS), metavar="WHAT", help=", ".join(SHEETS))
     parser.add_argument(
         "to", metavar="DEST", help="a file (.parquet, .csv), a folder (a file for each symbol), or - (CSV)"

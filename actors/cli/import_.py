@@ -3,7 +3,6 @@
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from actors.cli.where import add_place, storage_of
 from actors.storage.carrying import carry_over
@@ -16,14 +15,12 @@ from actors.storage.transfer.source import Source
 from wadm.sections import StorageSettings
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "import",
-        help="take files of `wadm export` into a data directory",
-        description="Take files of `wadm export` (Parquet or CSV) into a data directory on which no daemon "
-        "runs. All files are checked before anything is stored; what is there already is left as it is; bars "
-        "are made of trades. What is imported lives as long as what comes in live.",
+    parser.description = (
+        "Take files of `wadm export` (Parquet or CSV) into a data directory on which no daemon runs. All "
+        "files are checked before anything is stored; what is there already is left as it is; bars are made "
+        "of trades. What is imported lives as long as what comes in live."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what `wadm export` wrote")
     add_place(parser)

@@ -17,9 +17,8 @@ from wadm.mistakes import Mistake
 BY = "command line"
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("keys", help="create, list, rotate and revoke API keys")
     below = parser.add_subparsers(dest="what", required=True, metavar="create|list|rotate|revoke")
     create = below.add_parser("create", help="make a key; its secret is shown once, or put into --file")
     create.add_argument("name", help="what it is called, such as my-agent")

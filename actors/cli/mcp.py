@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import trio
@@ -22,10 +21,11 @@ class BridgeError(Mistake):
     """A bridge that cannot be built; one sentence."""
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    says = "serve agents on standard input and output, from the running daemon"
-    parser = commands.add_parser("mcp", help=says, description=f"{says}; the key is that of API_KEY.")
+    parser.description = (
+        "Serve agents on standard input and output, from the running daemon; the key is that of API_KEY."
+    )
     parser.add_argument(
         "--url", default=DEFAULT_URL, help=f"where the daemon serves (default: {DEFAULT_URL})"
     )

@@ -31,23 +31,22 @@ class QueryError(Mistake):
     """A daemon that cannot be asked, or did not answer; one sentence."""
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command and, under it, every question."""
-    parser = commands.add_parser("query", help="ask a data directory or a running daemon about the market")
     questions = parser.add_subparsers(metavar="QUESTION", required=True)
     for question in QUESTIONS.values():
         # The activity of all symbols can be asked for at once.
         named = question is not activity.QUESTION
-        parser = _add(questions, question.name, question.title, question.parameters)
-        parser.add_argument("--exchange", required=named)
-        parser.add_argument("--symbol", required=named)
-        parser.add_argument(
+        one = _add(questions, question.name, question.title, question.parameters)
+        one.add_argument("--exchange", required=named)
+        one.add_argument("--symbol", required=named)
+        one.add_argument(
             "--recompute", action="store_true", help="answer again from what is stored: does it agree?"
         )
-        parser.set_defaults(question=question)
-    parser = _add(questions, compare.NAME, compare.TITLE, compare.PARAMETERS)
-    parser.add_argument("--symbol", required=True)
-    parser.set_defaults(question=None, recompute=False, exchange=None)
+        one.set_defaults(question=question)
+    several = _add(questions, compare.NAME, compare.TITLE, compare.PARAMETERS)
+    several.add_argument("--symbol", required=True)
+    several.set_defaults(question=None, recompute=False, exchange=None)
 
 
 def _add(questions: Any, name: str, title: str, parameters: Sequence[Parameter]) -> Any:

@@ -8,7 +8,6 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import attrs
 import trio
@@ -36,9 +35,8 @@ class RecordError(Mistake):
     """Arguments that do not go together."""
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("record", help="write what exchanges send as captures, until stopped")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config/wadm.yaml)")
     parser.add_argument(

@@ -20,9 +20,8 @@ from wadm.sections import LogSettings
 log = structlog.get_logger("replay")
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("replay", help="drive the whole daemon with a recorded capture, then exit")
     parser.add_argument("captures", nargs="+", type=Path, metavar="CAPTURE")
     parser.add_argument("--exchange", required=True, choices=sorted(EXCHANGES), metavar="NAME")
     parser.add_argument("--speed", type=speed, help="'max' (default), or how many times the recorded pace")

@@ -3,7 +3,6 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
 import structlog
 import trio
@@ -21,9 +20,8 @@ from wadm.settings import Raw, SettingsError
 log = structlog.get_logger("run")
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("run", help="follow the exchanges of config/wadm.yaml until stopped")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config/wadm.yaml)")
     parser.add_argument("--data-dir", metavar="DIR", help="where data is kept")
     parser.add_argument("--host", help="address to serve on")

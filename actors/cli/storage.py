@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import msgspec
 
-from actors.cli.where import add_place, add_selection, open_reader, selection_of, storage_of
+from actors.cli.part import add_selection, open_reader, selection_of
+from actors.cli.where import add_place, storage_of
 from actors.storage.backup import back_up
 from actors.storage.journal import Journal, wall_clock
 from actors.storage.journal_view import FILE_NAME, JournalView
@@ -24,9 +25,8 @@ from wadm.market import MINUTE
 from wadm.sections import StorageSettings
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command and what it can do."""
-    parser = commands.add_parser("storage", help="look after what is stored: status, verify, backup and more")
     below = parser.add_subparsers(dest="what", required=True, metavar="status|init|migrate|verify|backup")
     _add(
         below,

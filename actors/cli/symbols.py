@@ -26,9 +26,8 @@ class RefusedError(Mistake):
     """The daemon refused what was asked; ``str()`` is its own sentence."""
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    parser = commands.add_parser("symbols", help="list, add and remove symbols of the running daemon")
     below = parser.add_subparsers(dest="what", required=True, metavar="list|add|remove")
     asked = {"list": "show what is followed", "add": "follow symbols", "remove": "follow them no longer"}
     for what, says in asked.items():

@@ -199,8 +199,15 @@ class Connection:
 
     async def _take(self, link: Link, run: Frames) -> None:
         """Decode a run of frames and hand on what it held; one link after the other."""
-        async with self._handing:
+        try:
+            # Waiting for a lock that is free would give everybody else a turn first.
+            self._handing.acquire_nowait()
+        except trio.WouldBlock:
+            await self._handing.acquire()
+        try:
             await self._read(link, run)
+        finally:
+            self._handing.release()
 
     async def _read(self, link: Link, run: Frames) -> None:
         """Between decoding and queueing is no await."""
@@ -212,14 +219,16 @@ class Connection:
         events = link.codec.receive(run.frames, run.received_at)
         trades = [event for event in events if isinstance(event, Trades)]
         self._queue(trades, run)
-        for event in events:
+        others = [event for event in events if not isinstance(event, Trades)]  # nearly always there are none
+        for event in others:
             link.note(event)
-        self._noting.note(events, overlapping=len(self._succession.links) > 1)
-        for event in events:
+        if others:
+            self._noting.note(others, overlapping=len(self._succession.links) > 1)
+        for event in others:
             if isinstance(event, Reply):
                 await link.reply(event)
         await self.outbox.hand_over()
-        for event in events:
+        for event in others:
             if isinstance(event, BookRun):
                 await self._hand_on(event, link, run)
         if trades:

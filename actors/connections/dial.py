@@ -12,6 +12,7 @@ import trio
 from actors.connections.causes import leaves, why
 from actors.connections.proxy import Proxy, ProxyFailed
 from actors.connections.tap import HandshakeCutError
+from actors.connections.tls import TLSStream
 from wadm.quota import LONGEST_BAN
 
 _STATUS = re.compile(r"HTTP/\d\.\d (\d{3})")
@@ -83,16 +84,14 @@ async def dial(
     if not address.secure:
         return stream
     context = ssl_context or ssl.create_default_context()
-    secured = trio.SSLStream(stream, context, server_hostname=address.host, https_compatible=True)
     try:
-        await secured.do_handshake()
+        return await TLSStream.open(stream, context, address.host)
     except trio.BrokenResourceError as error:
         await trio.aclose_forcefully(stream)
         raise ConnectFailed(f"no TLS with {address.host_header}: {why(error.__cause__ or error)}") from error
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
-    return secured
 
 
 def _keep_alive(stream: trio.SocketStream) -> None:

@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-#: The first byte of a whole text message: FIN and the opcode.
-WHOLE_TEXT = 0x80 | TEXT
+WHOLE = 0x80  # FIN, in a frame's first byte beside the opcode
+
+#: A server's header has at most so many bytes.
+LONGEST_HEADER = 10
 
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
@@ -41,11 +43,23 @@ def read_header(data: bytes) -> Header | None:
     return Header(fin, opcode, 2 + extended + length, length)
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Frame a whole text message as a server does, unmasked."""
-    length = len(payload)
+def frame_size(length: int) -> int:
+    """Return how long a server's frame with a payload of ``length`` bytes is."""
+    return length + (2 if length < 126 else 4 if length < 1 << 16 else LONGEST_HEADER)
+
+
+def message_frame(payload: bytes) -> bytes:
+    """Frame a whole message as a server does, unmasked: as text, or as binary where it is not UTF-8."""
+    length, first = len(payload), WHOLE | (TEXT if _is_utf8(payload) else BINARY)
     if length < 126:
-        return bytes((WHOLE_TEXT, length)) + payload
+        return bytes((first, length)) + payload
     if length < 1 << 16:
-        return bytes((WHOLE_TEXT, 126)) + length.to_bytes(2) + payload
-    return bytes((WHOLE_TEXT, 127)) + length.to_bytes(8) + payload
+        return bytes((first, 126)) + length.to_bytes(2) + payload
+    return bytes((first, 127)) + length.to_bytes(8) + payload
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        return payload.isascii() or bool(payload.decode())
+    except UnicodeDecodeError:
+        return False

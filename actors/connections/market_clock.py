@@ -20,6 +20,8 @@ class MarketClock:
     aggregators: Mapping[str, Mailbox]
     grace: int
     _told: dict[str, int] = attrs.field(factory=dict, init=False)
+    #: the minute that all of these know of: with each batch of trades this is looked at
+    _all_know: tuple[tuple[str, ...], int] = attrs.field(default=((), -1), init=False)
 
     async def run(self) -> None:
         """Let market time go on while nothing is traded, so that a quiet symbol's bar still closes."""
@@ -32,12 +34,21 @@ class MarketClock:
 
     async def tell(self, market_time: int) -> None:
         """Tell those who do not know it when market time has passed the end of another minute."""
-        minute = (market_time - self.grace) // MINUTE
-        for key in self.memory.traded:
-            if self._told.get(key, -1) < minute and key in self.aggregators:
-                try:
-                    with suppress(MailboxClosed):  # its symbol has just been given up
-                        await self.aggregators[key].put(MarketTime(market_time))
-                except MailboxFull:
-                    continue  # it is told again with the next trades, or in a second
-                self._told[key] = max(minute, self._told.get(key, -1))
+        minute, traded = (market_time - self.grace) // MINUTE, self.memory.traded
+        if self._all_know[0] is traded and minute <= self._all_know[1]:
+            return
+        if all([await self._tell(key, minute, market_time) for key in traded]):
+            self._all_know = traded, minute
+
+    async def _tell(self, key: str, minute: int, market_time: int) -> bool:
+        """Tell one of them; return whether it knows. Else it is told with the next trades, or in a second."""
+        if key not in self.aggregators:
+            return False
+        if self._told.get(key, -1) < minute:
+            try:
+                with suppress(MailboxClosed):  # its symbol has just been given up
+                    await self.aggregators[key].put(MarketTime(market_time))
+            except MailboxFull:
+                return False
+            self._told[key] = max(minute, self._told.get(key, -1))
+        return True

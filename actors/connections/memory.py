@@ -14,13 +14,14 @@ def _in_order(streams: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(streams)
 
 
-@attrs.define(eq=False)
+# A class with a converter checks every attribute that is set, unless told not to: seven with each frame.
+@attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class ConnectionMemory:
     """One connection's state and counters.
 
     ``streams`` are those it shall carry, over ``url``; who changes them, or wants some subscribed to anew
     (``renewed``), tells by ``changed``. ``traded`` are the symbols (``exchange:SYMBOL``) whose trades come
-    over it.
+    over it, ``by_symbol`` all streams of each (``SYMBOL``).
 
     ``first_frame_clock`` is on ``time.perf_counter``, ``last_frame_at`` and ``market_time_at`` (when market
     time last moved) on trio's clock, all in seconds; ``connected_at`` is wall time (µs).
@@ -35,6 +36,7 @@ class ConnectionMemory:
     streams: dict[str, None] = attrs.field(converter=_in_order)
     url: str = ""
     traded: tuple[str, ...] = attrs.field(default=(), init=False)
+    by_symbol: dict[str, list[str]] = attrs.field(factory=dict, init=False)
     renewed: set[str] = attrs.field(factory=set)
     changed: Notice = attrs.field(factory=Notice)
     state: str = "connecting"
@@ -58,14 +60,19 @@ class ConnectionMemory:
     ended: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
-        self._note_traded()
+        self._note_symbols()
 
-    def _note_traded(self) -> None:
-        exchange = registry.find(self.exchange)
-        symbols = (
-            exchange.stream_symbol(stream) for stream in self.streams if exchange.stream_id_kind(stream)
-        )
-        self.traded = tuple(dict.fromkeys(f"{self.exchange}:{symbol}" for symbol in symbols))
+    def _note_symbols(self) -> None:
+        """Look through the streams once: there may be a thousand, and every book asks for its own."""
+        exchange, self.by_symbol = registry.find(self.exchange), {}
+        traded: dict[str, None] = {}
+        for stream in self.streams:
+            symbol = exchange.stream_symbol(stream)
+            if symbol is not None:
+                self.by_symbol.setdefault(symbol, []).append(stream)
+            if exchange.stream_id_kind(stream):
+                traded[f"{self.exchange}:{symbol}"] = None
+        self.traded = tuple(traded)
 
     def move_time(self, exchange_time: int) -> None:
         """Note an exchange time seen (µs)."""
@@ -75,14 +82,14 @@ class ConnectionMemory:
     def carry(self, streams: Iterable[str]) -> None:
         """Carry further streams from now on."""
         self.streams |= dict.fromkeys(streams)
-        self._note_traded()
+        self._note_symbols()
         self.changed.notify()
 
     def drop(self, streams: Iterable[str]) -> None:
         """Carry some streams no longer."""
         for stream in streams:
             self.streams.pop(stream, None)
-        self._note_traded()
+        self._note_symbols()
         self.changed.notify()
 
     def renew(self, stream: str) -> None:

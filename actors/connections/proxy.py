@@ -14,6 +14,7 @@ from python_socks import ProxyError, ProxyType
 from python_socks.async_.trio.v2 import Proxy as SocksProxy
 
 from actors.connections.causes import why
+from actors.connections.tls import TLSStream
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -76,7 +77,7 @@ class Proxy:
         try:
             if self.scheme == "https":
                 context = ssl.create_default_context()
-                stream = trio.SSLStream(stream, context, server_hostname=self.host, https_compatible=True)
+                stream = await TLSStream.open(stream, context, self.host)
             await self._ask_http(stream, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         except BaseException:
             await trio.aclose_forcefully(stream)

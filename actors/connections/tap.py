@@ -1,13 +1,13 @@
 """Whole text frames straight from the socket, past the WebSocket library that reads everything else.
 
-The tap is a stream between the socket and trio-websocket. It takes whole, unfragmented text frames
+The tap is a stream between the socket and trio-websocket. It takes whole, unfragmented text messages
 (RFC 6455, section 5.2) out of what it reads, and hands the rest on unread: the opening handshake, control
-frames, binary and fragmented messages, and all that breaks the protocol, so that there is one judge of what
-a peer may send. One thing it does not leave to it: text that is not UTF-8 would end the connection (section
-8.1), and every stream on it with it. Here it costs that message, which whoever decodes it rejects.
+frames, binary and fragmented messages, and all that breaks the protocol, text that is not UTF-8 too. So there
+is one judge of what a peer may send.
 """
 
 import re
+import struct
 
 import trio
 
@@ -16,19 +16,23 @@ from actors.connections.framing import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    LONGEST_HEADER,
     MALFORMED,
     TEXT,
-    WHOLE_TEXT,
     Header,
+    frame_size,
     read_header,
 )
-
-#: Bytes asked of the socket at once: about 300 trades.
-READ_SIZE = 64 * 1024
+from actors.connections.gathering import Gathering
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _SWITCHING = re.compile(rb"HTTP/\d\.\d 101\b")
 _ALL = 1 << 63
+
+#: A header's first four bytes, in two numbers. A whole text message of up to 125 bytes begins with ``_SHORT``
+#: plus its length, one of up to 64 KiB with ``_MEDIUM`` and its length.
+_HEADER = struct.Struct(">HH").unpack_from
+_SHORT, _MEDIUM = 0x8100, 0x817E
 
 
 class HandshakeCutError(Exception):
@@ -50,6 +54,8 @@ class FrameTap(trio.abc.Stream):
     def __init__(self, transport: trio.abc.Stream, inbox: Inbox, max_message_size: int) -> None:
         self._transport = transport
         self._inbox = inbox
+        self._gathering = Gathering()
+        self._tapped = 0  # messages of the last read
         self._max_message_size = max_message_size
         self._sending = trio.Lock()
         self._head = bytearray()
@@ -97,10 +103,12 @@ class FrameTap(trio.abc.Stream):
             await self._returned.wait()
         while not (passed := self._advance()):
             await self._inbox.room()
+            if pause := self._gathering.pause(trio.current_time(), self._tapped):
+                await trio.sleep(pause)
             if not await self._fill():
                 if not self.open:
                     raise self._cut()
-                return b""
+                return self._take(len(self._buffer))  # a part of a frame: the library judges what there is
         return passed
 
     def give_back(self, message: bytes) -> None:
@@ -116,35 +124,35 @@ class FrameTap(trio.abc.Stream):
 
     async def _fill(self) -> bool:
         """Read from the transport until the frame in hand may be whole; False at EOF."""
-        chunks: list[bytes | bytearray] = [self._buffer]
+        chunks: list[bytes | bytearray] = [self._buffer] if self._buffer else []
         have = len(self._buffer)
         while True:
             try:
-                chunk = await self._transport.receive_some(READ_SIZE)
+                chunk = await self._transport.receive_some()
             except trio.BrokenResourceError as error:
                 self.failure = str(error.__cause__ or error)
                 if not self.open:
                     raise self._cut() from error
                 raise
             if not chunk:
+                self._buffer = b"".join(chunks)
                 return False
             chunks.append(chunk)
             have += len(chunk)
             if have >= self._wanted:
                 break
         self._inbox.stamp()
-        self._buffer = b"".join(chunks)
+        self._buffer = b"".join(chunks)  # a single one is not copied
         self._wanted = 1
+        self._tapped = 0
         return True
 
     def _advance(self) -> bytes:
         """Tap what can be tapped; return what comes before the next tappable frame (b"": read more)."""
-        if not self._passing and not self.open:
-            return self._pass_head()
         if not self._passing:
-            if not self._in_message:
-                self._tap()
-            self._look()
+            if not self.open:
+                return self._pass_head()
+            self._look(read_header(self._buffer) if self._in_message else self._tap())
         return self._pass()
 
     def _pass_head(self) -> bytes:
@@ -162,46 +170,52 @@ class FrameTap(trio.abc.Stream):
     def _cut(self) -> HandshakeCutError:
         return HandshakeCutError(self._head.decode("latin-1"), self.failure)
 
-    def _tap(self) -> None:
-        """Move the whole text frames at the head of the buffer to the inbox."""
+    def _tap(self) -> Header | None:
+        """Move the text messages at the head of the buffer to the inbox; return the next frame's header."""
         data = self._buffer
-        at, end = 0, len(data) - 1
-        frames: list[bytes] = []
-        size = 0
-        while at < end and data[at] == WHOLE_TEXT:
-            length = data[at + 1]
-            start = at + 2
-            if length == 126 and at + 3 <= end:
-                start = at + 4
-                length = data[at + 2] << 8 | data[at + 3]
-                if length < 126:
+        at, end = 0, len(data)
+        messages: list[bytes] = []
+        while True:
+            while at + 4 <= end:
+                first, length = _HEADER(data, at)
+                if first == _MEDIUM and length > 125:
+                    start = at + 4
+                elif _SHORT <= first < _MEDIUM:
+                    start, length = at + 2, first - _SHORT
+                else:
                     break
-            elif length == 127 and at + 9 <= end:
-                start = at + 10
-                length = int.from_bytes(data[at + 2 : start])
-                if length < 1 << 16:
+                stop = start + length
+                if stop > end or length > self._max_message_size:
                     break
-            elif length > 125:  # an incomplete header, or a mask
+                messages.append(data[start:stop])
+                at = stop
+            # What stopped the loop may be a long message, or the last of the buffer and tiny.
+            header = read_header(data[at : at + LONGEST_HEADER])
+            if header is None or not self._is_text(header) or at + header.size > end:
                 break
-            stop = start + length
-            if stop > end + 1 or length > self._max_message_size:
-                break
-            frames.append(data[start:stop])
-            size += length
-            at = stop
-        self._inbox.put(frames, size)
+            at += header.size
+            messages.append(data[at - header.length : at])
+        if not all(map(bytes.isascii, messages)):
+            valid = _count_valid(messages)
+            if valid < len(messages):
+                del messages[valid:]
+                at = sum(frame_size(len(message)) for message in messages)
+                header = read_header(data[at : at + LONGEST_HEADER])
+        self._inbox.put(messages, at)
+        self._tapped += len(messages)
         self._buffer = data[at:]
+        return header
 
-    def _look(self) -> None:
+    def _is_text(self, header: Header) -> bool:
+        return header.fin and header.opcode == TEXT and header.length <= self._max_message_size
+
+    def _look(self, header: Header | None) -> None:
         """Decide about the frame at the head of the buffer, not tapped: await its rest, or hand it on."""
-        if not self._buffer:
-            return
-        header = read_header(self._buffer)
         if header is None:
             self._wanted = len(self._buffer) + 1
         elif header is MALFORMED or header.opcode == CLOSE or not self._in_order(header):
             self._passing = _ALL
-        elif header.fin and header.opcode == TEXT and header.length <= self._max_message_size:
+        elif self._is_text(header) and header.size > len(self._buffer):
             self._wanted = header.size
         else:
             self._passing = header.size
@@ -225,3 +239,13 @@ class FrameTap(trio.abc.Stream):
     def _take(self, count: int) -> bytes:
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
+
+
+def _count_valid(messages: list[bytes]) -> int:
+    """Return how many of the first messages are UTF-8, all of them or those before one that is not."""
+    for number, message in enumerate(messages):
+        try:
+            message.decode()
+        except UnicodeDecodeError:
+            return number
+    return len(messages)

@@ -5,7 +5,7 @@ import math
 import trio
 import trio_websocket
 
-from actors.connections.framing import text_frame
+from actors.connections.framing import message_frame
 from actors.playback.dialect import Dialect, Session
 from actors.playback.player import Player
 from actors.playback.rest import Caller, RestDesk
@@ -133,7 +133,7 @@ class _Client:
         if self._greets:
             after = self._session.receives
             frames += self._desk.present(stream for stream in after if stream not in before)
-        return [text_frame(frame) for frame in frames]
+        return [message_frame(frame) for frame in frames]
 
     async def _close_at_end(self) -> None:
         """Close after the last frame, in-band: the client then knows that it has all that was sent before."""

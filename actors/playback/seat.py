@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from actors.connections.framing import text_frame
+from actors.connections.framing import message_frame
 from actors.playback.capture import Frame
 from actors.playback.dialect import Session
 from actors.playback.faults import DISCONNECT, SHUTDOWN, SILENCE, SLOW, STALL, Fault
@@ -38,6 +38,6 @@ class Seat:
         elif fault.kind == SLOW:
             outbox.slow_down(fault.seconds)
         elif fault.kind == SHUTDOWN:
-            outbox.put([text_frame(self.session.farewell(frame.at // 1_000_000))])
+            outbox.put([message_frame(self.session.farewell(frame.at // 1_000_000))])
             self.dismiss(fault.seconds)
         return fault.kind not in (DISCONNECT, SILENCE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence, Set
 
-from actors.connections.framing import text_frame
+from actors.connections.framing import message_frame
 from actors.playback.capture import Frame
 from actors.playback.damage import damage, is_extra
 from actors.playback.faults import DROP, DUPLICATE, MALFORMED
@@ -18,7 +18,7 @@ class Texts:
     def all(self, render: Callable[[Frame], bytes]) -> list[bytes]:
         """Return all frames written so."""
         if render not in self._written:
-            self._written[render] = [text_frame(render(frame)) for frame in self._frames]
+            self._written[render] = [message_frame(render(frame)) for frame in self._frames]
         return self._written[render]
 
     def copies(self, at: int, render: Callable[[Frame], bytes], kinds: Set[str]) -> list[bytes]:
@@ -28,6 +28,6 @@ class Texts:
         good = self.all(render)[at]
         copies = [good]
         if MALFORMED in kinds:
-            bad = text_frame(damage(render(self._frames[at]), at))
+            bad = message_frame(damage(render(self._frames[at]), at))
             copies = [good, bad] if is_extra(at) else [bad]
         return copies * (2 if DUPLICATE in kinds else 1)

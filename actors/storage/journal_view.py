@@ -15,10 +15,10 @@ import msgspec
 from actors.messages import BookRecord, Entry, GapRecord, Kind, TradeBatch
 from actors.storage import files, stretch, tier_log
 from actors.storage.errors import JournalUnreadable, StorageError
-from actors.storage.payload import RecordRow, decode_batch, decode_record
+from actors.storage.payload import JoinedIds, KeptIds, RecordRow, decode_batch, decode_ids, decode_record
 from actors.storage.runs import within
 from actors.storage.stretch import Stretch
-from wadm.bar import Bar, decode
+from wadm.bar import Bar, Digest, decode, digest
 from wadm.market import Trades
 
 FILE_NAME = "journal.sqlite3"
@@ -29,14 +29,18 @@ EVERY_KIND = frozenset(Kind)
 #: What a record weighs in a read that is bounded by weight, in trades.
 RECORD = 10
 
-#: Batches decoded between two read transactions of a long read.
+#: Batches decoded between two read transactions of a long read, and those of which only the ids are.
 PAGE = 256
+PAGE_OF_IDS = 8_192
 
 
 _BATCH = "seq, exchange, symbol, incarnation, number, payload"
 _RECORD = 'seq, exchange, symbol, kind, timeframe, start, "end", revision, payload'
 
 Numbered = tuple[int, Entry]
+
+#: Kind, timeframe, start (µs) and revision of a window's record.
+RecordedWindow = tuple[str, str, int, int]
 
 
 def _batch(row: tuple[int, str, str, int, int, bytes]) -> TradeBatch:
@@ -159,6 +163,49 @@ class JournalView:
             )
             return [_batch(row) for row in rows]
 
+    def ids(self, exchange: str, symbol: str) -> Iterator[KeptIds]:
+        """Yield the ids of the batches that are kept, in the order in which they were journalled."""
+        seq = 0
+        while True:
+            with self._reading() as db:
+                rows = db.execute(
+                    "SELECT seq, incarnation, number, last_time, payload FROM batches "
+                    "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+                    (_stream(db, exchange, symbol), seq, PAGE_OF_IDS),
+                ).fetchall()
+                found = [decode_ids(*row[1:]) for row in rows]
+            yield from found
+            if len(rows) < PAGE_OF_IDS:
+                return
+            seq = rows[-1][0]
+
+    def joined_ids(self) -> dict[tuple[str, str], list[KeptIds]]:
+        """Return the ids of all streams, in one pass; batches of a stream that go on as one are one of them.
+
+        Such a one has the name of its first batch. Left out are streams without batches, and those whose ids
+        are names.
+        """
+        joined, seq = JoinedIds(), 0
+        while True:
+            with self._reading() as db:
+                end = db.execute(
+                    "SELECT max(seq) FROM (SELECT seq FROM batches WHERE seq > ? ORDER BY seq LIMIT ?)",
+                    (seq, PAGE_OF_IDS),
+                ).fetchone()[0]
+                if end is None:
+                    found = joined.streams
+                    streams = db.execute("SELECT id, exchange, symbol FROM streams").fetchall()
+                    return {
+                        (exchange, symbol): found[one] for one, exchange, symbol in streams if one in found
+                    }
+                rows = db.execute(
+                    "SELECT stream, incarnation, number, last_time, payload FROM batches "
+                    "WHERE seq > ? AND seq <= ? ORDER BY seq",
+                    (seq, end),
+                )
+                joined.add(rows.fetchall())
+            seq = end
+
     def newest(self, exchange: str, symbol: str, count: int) -> Stretch:
         """Return the batches of the newest ``count`` trades, by the exchange's time."""
         with self._reading() as db:
@@ -189,13 +236,25 @@ class JournalView:
         Ascending by start; of each bar the highest revision.
         """
         with self._reading() as db:
+            return [decode(packed) for packed in _bars(db, exchange, symbol, (start, end), after)]
+
+    def packed_bars(
+        self, exchange: str, symbol: str, start: int, end: int, after: int = 0
+    ) -> list[tuple[Digest, bytes]]:
+        """Return the same as they were packed."""
+        with self._reading() as db:
+            found = _bars(db, exchange, symbol, (start, end), after)
+            return [(digest(packed), packed) for packed in found]
+
+    def windows(self, exchange: str, symbol: str, since: int) -> set[RecordedWindow]:
+        """Return what is recorded of the windows that ended after ``since`` (µs)."""
+        with self._reading() as db:
             found = db.execute(
-                "SELECT start, payload FROM records WHERE stream = ? AND kind = 'bar' AND timeframe = '1m' "
-                "AND start >= ? AND start < ? AND seq > ? ORDER BY start, revision",
-                (_stream(db, exchange, symbol), start, end, after),
+                "SELECT kind, timeframe, start, revision FROM records "
+                "WHERE stream = ? AND kind IN ('profile', 'order_flow') AND \"end\" > ?",
+                (_stream(db, exchange, symbol), since),
             )
-            latest: dict[int, bytes] = dict(found.fetchall())
-            return [decode(payload) for payload in latest.values()]
+            return set(found.fetchall())
 
     def books(self, exchange: str, symbol: str, start: int, end: int) -> list[BookRecord]:
         """Return the order books of ``[start, end)`` (µs, exchange time) that are still kept, ascending."""
@@ -311,6 +370,18 @@ class JournalView:
         self._idle.append(db)
         if self._closed:
             JournalView.close(self)
+
+
+def _bars(
+    db: sqlite3.Connection, exchange: str, symbol: str, span: tuple[int, int], after: int
+) -> Collection[bytes]:
+    found = db.execute(
+        "SELECT start, payload FROM records WHERE stream = ? AND kind = 'bar' AND timeframe = '1m' "
+        "AND start >= ? AND start < ? AND seq > ? ORDER BY start, revision",
+        (_stream(db, exchange, symbol), *span, after),
+    )
+    latest: dict[int, bytes] = dict(found.fetchall())
+    return latest.values()
 
 
 def written_at(db: sqlite3.Connection, seq: int) -> int | None:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,9 @@ import attrs
 from actors.storage.errors import DiskFull, StorageError
 
 FILE_NAME = "wadm.lock"
+
+#: Seconds for which processes of a daemon that is dead may take to end.
+ENDING = 5.0
 
 
 def make_directory(directory: Path) -> None:
@@ -40,7 +44,7 @@ class DirectoryLock:
         except OSError as error:
             raise _explain(error, self.directory) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
         except BlockingIOError:
@@ -54,6 +58,12 @@ class DirectoryLock:
             os.close(file)
             raise _explain(error, self.directory) from error
         self._file = file
+
+    def fileno(self) -> int:
+        """Return the open file that holds the directory; whoever inherits it holds the directory, too."""
+        if self._file is None:
+            raise ValueError(f"the data directory {self.directory} is not held")
+        return self._file
 
     def release(self) -> None:
         """Let the directory go. Does nothing where it is not held."""
@@ -69,6 +79,33 @@ class DirectoryLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _take(file: int) -> None:
+    """Take the lock. Raises BlockingIOError where a daemon has it.
+
+    One that was killed may have left processes of its own, which notice it and end: they are waited for.
+    """
+    given_up = time.monotonic() + ENDING
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > given_up or _lives(os.pread(file, 20, 0)):
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _lives(pid: bytes) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
 
 
 def _explain(error: OSError, directory: Path) -> StorageError:

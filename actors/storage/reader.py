@@ -22,7 +22,7 @@ from actors.storage.runs import distinct, within
 from actors.storage.store import Store, named
 from actors.storage.tier_log import Loss
 from wadm import bar as bars
-from wadm.bar import Bar
+from wadm.bar import Bar, Digest
 from wadm.coverage import AnyGap, SuspectedGap, Unreadable
 from wadm.instants import iso
 from wadm.market import MINUTE, SECOND, Trades
@@ -103,6 +103,20 @@ class DataReader:
         for bar in chain(archived, stored, self.journal.bars(exchange, symbol, start, end, after)):
             if bar.start not in found or bar.revision > found[bar.start].revision:
                 found[bar.start] = bar
+        return [found[at] for at in sorted(found)]
+
+    def packed_bars(self, exchange: str, symbol: str, start: int, end: int) -> list[tuple[Digest, bytes]]:
+        """Return ``bars`` as store and journal keep them packed: without those in the archive."""
+        self.reach.check()
+        stored, after = list[tuple[Digest, bytes]](), 0
+        if self.store is not None:
+            after = self.store.cursor()  # first: see ``bars``
+            stored = self.store.packed_bars(exchange, symbol, start, end)
+        found: dict[int, tuple[Digest, bytes]] = {}
+        for one in chain(stored, self.journal.packed_bars(exchange, symbol, start, end, after)):
+            known = found.get(one[0].start)
+            if known is None or one[0].revision > known[0].revision:
+                found[one[0].start] = one
         return [found[at] for at in sorted(found)]
 
     def reaches_archive(self, exchange: str, symbol: str, start: int, end: int) -> bool:

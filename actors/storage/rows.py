@@ -6,18 +6,17 @@ from typing import Any
 
 from actors.messages import BarRecord, GapRecord, LevelMark, LevelsRecord, OrderFlowRecord, ProfileRecord
 from actors.storage.payload import GAP_STATES, TIMES, gap_of
-from wadm import bar as bar_codec
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import OrderFlow
 from wadm.analytics.profile import Profile, ValueAreaMethod
-from wadm.bar import Bar
 from wadm.numbers import from_decimal, to_decimal
 
 Row = dict[str, Any]
 
 
-def bar_figures(bar: Bar) -> Row:
+def bar_figures(record: BarRecord) -> Row:
     """Return what a one-minute bar says of itself, by column."""
+    bar = record.bar
 
     def price(scaled: int | None) -> Decimal | None:
         return None if scaled is None else to_decimal(scaled, bar.price_decimals)
@@ -38,14 +37,14 @@ def bar_figures(bar: Bar) -> Row:
         "buy_volume": volume(bar.buy_volume),
         "delta": volume(bar.delta),
         "trades": bar.buy_trades + bar.sell_trades,
-        "packed": bar_codec.encode(bar),
+        "packed": record.packed,
     }
 
 
 def bar_row(record: BarRecord) -> Row:
     """Return a one-minute bar's row."""
     names = {"exchange": record.exchange, "symbol": record.symbol, "timeframe": "1m"}
-    return names | bar_figures(record.bar)
+    return names | bar_figures(record)
 
 
 def _window_row(record: ProfileRecord | OrderFlowRecord) -> Row:
@@ -114,9 +113,9 @@ def _number(edge: Decimal, size: Decimal) -> int:
     return top * denominator // (bottom * numerator)
 
 
-def _sides(node: Sequence[Any], decimals: int) -> list[int]:
+def _sides(node: Sequence[Any], decimals: int) -> tuple[int, int, int, int]:
     _, _, buy, sell, count, buys = node
-    return [_scaled(Decimal(buy), decimals), _scaled(Decimal(sell), decimals), buys, count - buys]
+    return _scaled(Decimal(buy), decimals), _scaled(Decimal(sell), decimals), buys, count - buys
 
 
 def _scaled(number: Decimal, decimals: int) -> int:

@@ -1,8 +1,9 @@
 """Runs of trades, cut and sifted."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
-import attrs
+from msgspec.structs import replace
 
 from wadm.market import IdKind, TradeId, Trades
 
@@ -31,7 +32,7 @@ def distinct(runs: Iterable[Trades]) -> Iterator[Trades]:
 
 def picked(trades: Trades, chosen: Sequence[int]) -> Trades:
     """Return the trades at these indexes of a run."""
-    return attrs.evolve(
+    return replace(
         trades,
         ids=[trades.ids[index] for index in chosen],
         times=[trades.times[index] for index in chosen],
@@ -39,6 +40,25 @@ def picked(trades: Trades, chosen: Sequence[int]) -> Trades:
         signed_quantities=[trades.signed_quantities[index] for index in chosen],
         counts=[trades.counts[index] for index in chosen],
     )
+
+
+def joined(runs: Iterable[Trades]) -> Iterator[Trades]:
+    """Yield runs of one symbol, in their order; those of one kind and the same decimals become one."""
+    for _, group in groupby(runs, lambda run: (run.id_kind, run.price_decimals, run.quantity_decimals)):
+        first, *more = group
+        found = [first, *more]
+        yield (
+            replace(
+                first,
+                ids=[one for run in found for one in run.ids],
+                times=[time for run in found for time in run.times],
+                prices=[price for run in found for price in run.prices],
+                signed_quantities=[signed for run in found for signed in run.signed_quantities],
+                counts=[count for run in found for count in run.counts],
+            )
+            if more
+            else first
+        )
 
 
 def ordered(runs: Iterable[Trades]) -> Trades | None:
@@ -55,7 +75,7 @@ def ordered(runs: Iterable[Trades]) -> Trades | None:
     rows = [row for run in found for row in _rows(run, prices, quantities)]
     rows.sort(key=lambda row: (row[1], row[0] if isinstance(row[0], int) else 0))
     ids, times, scaled, signed, counts = zip(*rows, strict=True)
-    return attrs.evolve(
+    return replace(
         found[0], price_decimals=prices, quantity_decimals=quantities,
         ids=ids, times=times, prices=scaled, signed_quantities=signed, counts=counts,
     )  # fmt: skip

@@ -1,10 +1,8 @@
 """A sink: the actor that carries the journal's entries into a store, from the target's own cursor."""
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -12,6 +10,7 @@ import structlog
 import trio
 
 from actors.notice import Notice
+from actors.storage.carrier import Carried, Carrier, Leg
 from actors.storage.errors import DiskFull, JournalUnreadable, StorageError
 from actors.storage.journal import Journal, wall_clock
 from actors.storage.letting_go import Follower
@@ -19,6 +18,7 @@ from actors.storage.marks import Marks
 from actors.storage.reach import Reach
 from actors.storage.store import Target, named
 from actors.storage.tier_log import Loss
+from actors.storage.worker.worker import ThreadWorker, Worker, WorkerDied
 from supervision import Breaker, BreakerOpen, BreakerPolicy, Context
 
 log = structlog.get_logger("sink")
@@ -37,9 +37,6 @@ MOST = 5_000
 #: The seconds one transaction shall take: it grows while it takes fewer, and shrinks where it takes more.
 BRIEF = 0.4
 LONG = 1.5
-
-#: With nothing to store, the cursor is written only this many entries apart.
-STRIDE = 10_000
 
 #: Waits (s) between attempts while the store fails and the breaker does not know it yet.
 FIRST_RETRY = 0.1
@@ -88,6 +85,10 @@ class Sink:
     history: bool = False
     breaker: Breaker = attrs.field(factory=lambda: Breaker(POLICY), repr=False)
     reach: Reach = attrs.field(factory=Reach, repr=False)
+    worker: Worker = attrs.field(
+        default=attrs.Factory(lambda self: ThreadWorker(Carrier(self.journal, self.target)), takes_self=True),
+        repr=False,
+    )
     _place: int = attrs.field(default=0, init=False)
     _stored: int = attrs.field(default=0, init=False)  # the place that the store knows; at most ``_place``
     _let_go: int = attrs.field(default=0, init=False)  # the journal has nothing up to here any more
@@ -99,7 +100,7 @@ class Sink:
     _since: int | None = attrs.field(default=None, init=False)
     _oldest: int | None = attrs.field(default=None, init=False)
     _moved: Notice = attrs.field(factory=Notice, init=False, repr=False)
-    #: Its calls wait for nobody else's: a store that hangs holds up no other thread, nor others it.
+    #: The journal is asked in a thread that nobody else holds.
     _threads: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(1), init=False, repr=False
     )
@@ -152,6 +153,15 @@ class Sink:
         context.started()
         self._opened = False
         self.breaker.forget_probes(trio.current_time())
+        try:
+            async with self.worker.at_work():
+                await self._follow(context)
+        except WorkerDied as error:
+            self._failed(str(error))
+            raise
+
+    async def _follow(self, context: Context) -> None:
+        """Carry over what there is and what comes, until asked to stop."""
         retry, leave_at = FIRST_RETRY, math.inf
         while True:
             now, stopping = trio.current_time(), context.stopping.is_set()
@@ -182,9 +192,13 @@ class Sink:
             except JournalUnreadable as error:
                 self._failed(str(error))  # the store has nothing to do with it
                 raise
+            except WorkerDied:
+                permit.failed(trio.current_time(), trio.current_time() - began)
+                raise
             except StorageError as error:
                 permit.failed(trio.current_time(), trio.current_time() - began)
-                await self._call(self._look_back)
+                with suppress(StorageError):
+                    self._oldest = await self._call(self._oldest_waiting)
                 # A store that is full can be read all the same.
                 self.reach.failed("" if isinstance(error, DiskFull) else str(error))
                 self._opened = False
@@ -206,24 +220,32 @@ class Sink:
 
     async def _step(self, stopping: bool) -> bool:
         if not self._opened:
-            self._place = self._stored = await self._call(self._open)
+            known = await self.worker.open()
+            self._place = self._stored = await self._call(lambda: self._begin(known))
+            self._oldest = await self._call(self._oldest_waiting)
             self._opened = True
-        before, stored = self._place, self._stored
-        self._place, self._stored = await self._call(partial(self._carry, stopping))
-        if self._stored < stored:
-            self._opened = False  # its tables may be gone as well
+        before = self._place
+        done = await self.worker.carry(Leg(before, self._stored, self.batch, self._trades, stopping))
+        await self._went(done)
         return self._place != before
 
+    async def _went(self, done: Carried) -> None:
+        if done.stored < self._stored:
+            await self._call(lambda: self._note_loss(done.stored))
+            self._opened = False  # its tables may be gone as well
+        if done.seconds is not None:
+            self._pace(done.seconds)
+        self._place, self._stored, self._oldest = done.place, done.stored, done.oldest
+
     async def _call(self, work: Callable[[], T]) -> T:
-        # A store that hangs does not hold up the daemon's end. Whoever comes next waits for the same thread,
-        # and asks the store for its place.
         return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
 
-    # --- in the thread ---
+    # --- what the journal has to do with it, in a thread ---
 
-    def _open(self) -> int:
-        self.target.initialise()
-        known = self._known()
+    def _begin(self, known: int) -> int:
+        """Return where to go on in a target that has this place."""
+        if known < self._stored:
+            self._note_loss(known)
         # What has come since the start cannot be in the store before that was met.
         newest, self._met = self.journal.last_seq() if self._met else self.journal.began, True
         if known <= newest:
@@ -232,41 +254,17 @@ class Sink:
         self.journal.leap(known)
         return self.journal.began
 
-    def _known(self) -> int:
-        """Return the place that the store has; note what it had before, and nobody can give it again."""
-        known = self.target.cursor()
-        if known < self._stored:
-            log.warning("target_went_back", target=self.name, had=self._stored, has=known)
-            self._note_loss(known)
-        return known
-
     def _note_loss(self, known: int) -> None:
-        """Note what the store has lost of which the journal is rid."""
+        """Note what the store had before and the journal is rid of: nobody can give it again."""
+        log.warning("target_went_back", target=self.name, had=self._stored, has=known)
         first, last = known + 1, min(self._stored, self.journal.first_seq() - 1)
         if self.history and first <= last:
             until = self.journal.written_at(last + 1)
             self.journal.note_loss(Loss(self.name, first, last, None, until, None, None, wall_clock()))
 
-    def _look_back(self) -> None:
-        """Find out how long the oldest entry has waited that is not carried over."""
-        if self._oldest is None or self._place < self._let_go:
-            with suppress(StorageError):
-                self._oldest = self.journal.written_at(max(self._place, self._let_go) + 1)
-
-    def _carry(self, settle: bool) -> tuple[int, int]:
-        """Apply the next entries; return the place reached and the place stored."""
-        found, place = self.journal.read(self._place, self.batch, self.target.keeps, self._trades)
-        self._oldest = self.journal.written_at(self._place + 1) if place > self._place else None
-        entries = [entry for _, entry in found]
-        if not entries and place - self._stored < STRIDE and not (settle and place > self._stored):
-            return place, self._stored
-        known = self._known()
-        if known < self._stored:
-            return known, known
-        began = time.perf_counter()
-        self.target.apply(entries, place)
-        self._pace(time.perf_counter() - began)
-        return place, place
+    def _oldest_waiting(self) -> int | None:
+        """Return when the oldest entry was committed that is not carried over."""
+        return self.journal.written_at(max(self._place, self._let_go) + 1)
 
     def _pace(self, seconds: float) -> None:
         if seconds < BRIEF:

@@ -15,7 +15,7 @@ from actors.storage.journal import wall_clock
 from actors.storage.migrations import SCHEMA
 from actors.storage.sql_errors import explained
 from wadm import bar as bar_codec
-from wadm.bar import Bar, BarFormatError
+from wadm.bar import Bar, BarFormatError, Digest
 from wadm.lifetimes import Lifetimes
 from wadm.market import Trades
 from wadm.sections import StorageSettings
@@ -155,10 +155,27 @@ class SqlStore:
 
     def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
         """See ``Store``."""
-        names = {"exchange": exchange, "symbol": symbol, "timeframe": "1m"}
-        found = self._between(tables.bars, names, "start_time", start, end)
+        with self._readable(symbol):
+            return [bar_codec.decode(packed) for packed in self._packed(exchange, symbol, start, end)]
+
+    def packed_bars(self, exchange: str, symbol: str, start: int, end: int) -> list[tuple[Digest, bytes]]:
+        """See ``Store``."""
+        with self._readable(symbol):
+            return [
+                (bar_codec.digest(packed), packed) for packed in self._packed(exchange, symbol, start, end)
+            ]
+
+    def _packed(self, exchange: str, symbol: str, start: int, end: int) -> Sequence[bytes]:
+        bars = tables.bars.c
+        chosen = bars.exchange == exchange, bars.symbol == symbol, bars.timeframe == "1m"
+        query = select(bars.packed).where(*chosen, bars.start_time >= start, bars.start_time < end)
+        with self._connected() as db:
+            return db.scalars(query.order_by(bars.start_time)).all()
+
+    @contextmanager
+    def _readable(self, symbol: str) -> Iterator[None]:
         try:
-            return [bar_codec.decode(row["packed"]) for row in found]
+            yield
         except BarFormatError as error:
             raise StorageError(
                 f"{self.address} holds a bar of {symbol} that cannot be read: {error}"

@@ -1,6 +1,7 @@
 """The statements of a SQL store that are more than a look at one table. The same text for every dialect."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Delete, Select, Table, delete, func, select, tuple_
@@ -10,6 +11,7 @@ from actors.storage.tables import bars, liquidity_levels
 from wadm.market import DAY
 
 
+@cache
 def upsert(dialect: str, table: Table) -> Any:
     """Return the insert that replaces a row of the same key only where its ``rising`` columns rise.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from actors.messages import BookRecord, Entry, GapRecord, Kind, LevelMark, OrderFlowRecord, ProfileRecord
-from wadm.bar import Bar
+from wadm.bar import Bar, Digest
 from wadm.market import Trades
 
 
@@ -88,6 +88,10 @@ class Store(Target, Protocol):
 
     def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
         """Return the one-minute bars of a range."""
+        ...
+
+    def packed_bars(self, exchange: str, symbol: str, start: int, end: int) -> list[tuple[Digest, bytes]]:
+        """Return the one-minute bars of a range as they were packed."""
         ...
 
     def extent(self, exchange: str, symbol: str) -> tuple[int, int] | None:

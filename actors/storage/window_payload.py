@@ -110,7 +110,7 @@ def decode_profile(window: Window, payload: bytes) -> ProfileRecord:
     numbers = columns.unpack_rising(stored.numbers)
     profile = Profile(
         Decimal(stored.row_size), stored.quantity_decimals,
-        {number: list(side) for number, side in zip(numbers, sides, strict=True)},
+        dict(zip(numbers, sides, strict=True)),
         _row(stored.poc), _row(stored.vah), _row(stored.val),
         int(stored.value_area_volume), Decimal(stored.value_area), stored.method,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from msgspec.structs import replace
 from spine import BITCOIN, Spine, plan_of, spine, until
 
 from actors.messages import (
@@ -126,7 +127,7 @@ async def test_the_path_of_a_minute_revised_late_is_made_exact_from_its_raw_trad
     async with at_desk(tmp_path) as desk:
         for number, at, signed in ((1, 5, 3), (2, 9, -5), (3, 360, 1), (4, 7, 4)):
             one = batch(number, at * SECOND)
-            await desk.post(attrs.evolve(one, trades=attrs.evolve(one.trades, signed_quantities=[signed])))
+            await desk.post(attrs.evolve(one, trades=replace(one.trades, signed_quantities=[signed])))
         await desk.ask()
         await until(lambda: not desk.memory.crooked)
         bar = [bar for bar in await desk.bars() if bar.start == START][-1]

@@ -225,7 +225,8 @@ async def test_a_stored_bar_that_is_not_what_its_trades_say_does_not_agree(tmp_p
             memory = running.runtime.symbols[KEY]
             bar = memory.closed.get(memory.closed.starts[0])
             assert bar is not None
-            next(iter(bar.rows.values()))[0] += 1
+            price, (buy, *others) = next(iter(bar.rows.items()))
+            bar.rows[price] = (buy + 1, *others)
             memory.closed.put(bar)
             asked = {**ASKED, "timeframe": "1d", "recompute": "true"}
             again = (await Queries(running.runtime).ask(PROFILE, asked))["recomputed"]

@@ -13,6 +13,7 @@ from actors.messages import Entry, GapRecord, TradeBatch
 from actors.storage.engines import embedded_url
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
+from actors.storage.payload import KeptIds
 from actors.storage.reader import DataReader
 from actors.storage.sql import SqlStore
 from wadm.exchanges.base import Gap
@@ -45,11 +46,18 @@ def gap(first: int, last: int) -> Gap:
 class Standing:
     """What a daemon that starts on this journal knows of a symbol."""
 
-    def __init__(self, reader: DataReader, one: Instrument, source: IdKind) -> None:
+    def __init__(
+        self, reader: DataReader, one: Instrument, source: IdKind, ids: Sequence[KeptIds] | None = None
+    ) -> None:
         self.memory = SymbolMemory(one, ClosedBars(), source)
         self.positions: Positions = find(one.exchange).positions()
-        stand(self.memory, self.positions, reader)
+        stand(self.memory, self.positions, reader, ids)
         self.position = self.positions.of(one.symbol, source)
+
+    def all(self) -> list[object]:
+        gaps = sorted((str(one.gap), one.state, one.reason) for one in self.memory.gaps.known)
+        ids = self.position.expected, list(self.position.missing), self.memory.received_to
+        return [gaps, self.records(), self.memory.poisoned, ids]
 
     def known(self) -> list[tuple[int, int, str, str]]:
         found = ((one.gap.first, one.gap.last, one.state, one.reason) for one in self.memory.gaps.known)
@@ -79,7 +87,11 @@ def standing(
     directory: Path, *entries: Entry, one: Instrument = SPOT, source: IdKind = IdKind.TRADE
 ) -> Standing:
     with reading(directory, entries) as reader:
-        return Standing(reader, one, source)
+        found = Standing(reader, one, source)
+        # However the ids are read: batch by batch, or those of all symbols at once.
+        joined = reader.journal.joined_ids().get((one.exchange, one.symbol))
+        assert Standing(reader, one, source, joined).all() == found.all()
+        return found
 
 
 def test_an_empty_journal_says_nothing(tmp_path: Path) -> None:

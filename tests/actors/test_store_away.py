@@ -18,11 +18,16 @@ from actors.storage.errors import StorageError
 from actors.storage.sql import SqlStore
 from supervision import Context
 from wadm.market import MINUTE
+from wadm.sections import StorageSettings
+from wadm.settings import Settings
 
 KEY = BITCOIN.key
 #: 2024-08-09T00:00:00Z
 START = 1_723_161_600_000_000
 MINUTES = 6
+
+#: The store that is away here is away in this process only.
+SETTINGS = Settings(storage=StorageSettings(processes="none"))
 
 
 @attrs.define(eq=False)
@@ -66,7 +71,7 @@ def frames() -> list[bytes]:
 
 async def first_life(directory: Path) -> int:
     """Store some minutes; let the journal go of the oldest of them. Return how many bars there were."""
-    async with spine(directory, FakeExchange(frames())) as running:
+    async with spine(directory, FakeExchange(frames()), settings=SETTINGS) as running:
         await running.complete()
         journal, memory = running.runtime.journal, running.runtime.symbols[KEY]
         found, _ = journal.read(0, 1_000)
@@ -87,7 +92,7 @@ async def test_it_starts_without_its_store_and_completes_its_memory_when_that_is
     with trio.fail_after(30):
         bars = await first_life(tmp_path)
         assert bars == MINUTES
-        async with spine(tmp_path, plan=plan_of(playback=False)) as running:
+        async with spine(tmp_path, plan=plan_of(playback=False), settings=SETTINGS) as running:
             runtime, memory = running.runtime, running.runtime.symbols[KEY]
             await until(lambda: not memory.warming)
             assert 0 < len(memory.closed.starts) < bars
@@ -116,7 +121,7 @@ async def test_what_is_too_old_for_an_incomplete_memory_makes_no_bar_of_its_own(
     with trio.fail_after(30):
         await first_life(tmp_path)
         late = FakeExchange([trade(100, START + MINUTE), trade(101, START + 8 * MINUTE)])
-        async with spine(tmp_path, late, plan_of(playback=False)) as running:
+        async with spine(tmp_path, late, plan_of(playback=False), SETTINGS) as running:
             account = running.runtime.ledger.account(KEY)
             await until(lambda: account.applied == 1)
             assert account.rejected["older_than_memory"] == 1

@@ -80,10 +80,33 @@ async def play(stream: trio.abc.Stream, wire: bytes, cuts: Iterable[int]) -> Non
 
 @attrs.frozen
 class Heard:
-    """What a client made of a wire."""
+    """What a client made of a wire, and what it answered: opcodes and payloads, of a closing its code."""
 
     messages: list[bytes]
     code: int
+    answers: list[tuple[int, bytes]] = attrs.field(factory=list, eq=False)
+
+    @property
+    def owed(self) -> list[tuple[int, bytes]]:
+        """The answers, with the closing frame that the library owes a peer that breaks the protocol."""
+        told = any(opcode == CLOSE for opcode, _ in self.answers)
+        omitted = self.code in (1002, 1007) and not told
+        return [*self.answers, *[(CLOSE, self.code.to_bytes(2))] * omitted]
+
+
+async def answers(stream: trio.abc.ReceiveStream) -> list[tuple[int, bytes]]:
+    """Read a client's frames until it hangs up, all of them whole, masked and short."""
+    wire = b"".join([chunk async for chunk in stream])
+    found = []
+    while wire:
+        head, length = wire[0], wire[1] - 0x80
+        assert head & 0xF0 == 0x80
+        assert 0 <= length < 126
+        assert len(wire) >= 6 + length
+        payload = bytes(byte ^ wire[2 + index % 4] for index, byte in enumerate(wire[6 : 6 + length]))
+        found.append((head & 0x0F, payload[:2] if head & 0x0F == CLOSE else payload))
+        wire = wire[6 + length :]
+    return found
 
 
 @asynccontextmanager
@@ -108,24 +131,25 @@ async def hear_tapped(wire: bytes, cuts: Sequence[int] = ()) -> Heard:
             try:
                 async for run in websocket.runs():
                     messages += run.frames
-            except ConnectionLost as lost:
-                return Heard(messages, lost.code)
-            assert websocket.close_code == 1000
-    return Heard(messages, 1000)
+            except ConnectionLost:
+                pass
+    assert websocket.close_code is not None
+    return Heard(messages, websocket.close_code, await answers(server))
 
 
-async def hear_untapped(wire: bytes) -> Heard:
+async def hear_untapped(wire: bytes, cuts: Sequence[int] = ()) -> Heard:
     """Read ``wire`` with the library alone."""
     client, server = trio.testing.memory_stream_pair()
     messages: list[bytes] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(play, server, wire, ())
+        nursery.start_soon(play, server, wire, cuts)
         connection = await trio_websocket.wrap_client_stream(
             nursery,
             client,
             "exchange.test",
             "/ws",
             max_message_size=MAX_MESSAGE_SIZE,  # type: ignore[arg-type]
+            receive_buffer_size=None,
         )
         try:
             while True:
@@ -134,5 +158,6 @@ async def hear_untapped(wire: bytes) -> Heard:
         except trio_websocket.ConnectionClosed:
             pass
         assert connection.closed is not None
+        await client.aclose()
         nursery.cancel_scope.cancel()
-    return Heard(messages, connection.closed.code)
+    return Heard(messages, connection.closed.code, await answers(server))

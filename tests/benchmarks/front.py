@@ -315,6 +315,18 @@ def soak(running: Daemon, requests: int, sockets: int) -> dict[str, dict[str, An
 def _connect(running: Daemon, *, politely: bool) -> None:
     """Subscribe to the trades over a WebSocket, hear something, and leave."""
     subscribe = json.dumps({"op": "subscribe", "id": 1, "channel": "trades", **BITCOIN}).encode()
+    with websocket(running) as client:
+        client.sendall(b"\x81" + bytes([0x80 | len(subscribe)]) + bytes(4) + subscribe)
+        client.recv(4096)
+        if politely:
+            client.sendall(b"\x88\x82" + bytes(4) + b"\x03\xe8")
+            while client.recv(65_536):
+                pass
+
+
+@contextmanager
+def websocket(running: Daemon) -> Iterator[socket.socket]:
+    """Open a WebSocket to the daemon; what is sent and heard are frames as they are."""
     nonce = base64.b64encode(secrets.token_bytes(16)).decode()
     upgrade = (
         f"GET /ws/v1 HTTP/1.1\r\nHost: {running.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -324,12 +336,7 @@ def _connect(running: Daemon, *, politely: bool) -> None:
         client.sendall(upgrade.encode())
         if b" 101 " not in client.recv(4096):
             raise SystemExit("front: no WebSocket")
-        client.sendall(b"\x81" + bytes([0x80 | len(subscribe)]) + bytes(4) + subscribe)
-        client.recv(4096)
-        if politely:
-            client.sendall(b"\x88\x82" + bytes(4) + b"\x03\xe8")
-            while client.recv(65_536):
-                pass
+        yield client
 
 
 # --- what is printed ---

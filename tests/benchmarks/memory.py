@@ -17,8 +17,8 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
-import attrs
 import rounds
+from msgspec.structs import replace
 
 from actors import garbage
 from wadm.analytics.profile import profile
@@ -27,7 +27,7 @@ from wadm.exchanges.registry import find
 from wadm.ledger import Ledger
 from wadm.market import DAY, HOUR, MINUTE, Instrument, Trades
 from wadm.series import BarSeries
-from wadm.stretches import Stretches
+from wadm.stretches import Merges, Stretches
 
 RECORDED = Path(__file__).parents[1] / "captures" / "hftbacktest" / "usdm_btcusdt_20240808_trades.gz"
 BTCUSDT = Instrument("binance_usdm", "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
@@ -77,7 +77,7 @@ def cycled(runs: Sequence[Trades], walk: int) -> Iterator[Trades]:
             if run.times[-1] + later >= MIDNIGHT + DAY:
                 return
             up = moved * 10**run.price_decimals // 10
-            yield attrs.evolve(
+            yield replace(
                 run,
                 ids=[int(one) + cycle * many for one in run.ids],
                 times=[one + later for one in run.times],
@@ -123,7 +123,7 @@ def measure(name: str, runs: Sequence[Trades], walk: int) -> bool:
 def timed(name: str, start: int, end: int, series: BarSeries) -> float:
     """Say how long a merge takes, first with nothing but hours kept; return the median (ms)."""
     merging, profiling = [], []
-    series.closed.stretches = Stretches()
+    series.closed.stretches, series.closed.merges = Stretches(), Merges()
     for _ in range(TIMES + 1):
         began = time.perf_counter()
         bar = series.merged(start, end)

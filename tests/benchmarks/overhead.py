@@ -122,6 +122,21 @@ def main() -> int:
     return 0
 
 
+def measure(times: int) -> dict[str, tuple[str, list[float], bool]]:
+    """Return figures of the bundled recording: name -> unit, a value per pair, whether lower is better."""
+    capture = (f"binance={bundled()}", "--speed", "max")
+    pairs = [_pair(capture, turn) for turn in range(times)]
+    hops = [_micro_pair(turn) for turn in range(times)]
+    found: dict[str, tuple[str, list[float], bool]] = {}
+    for kind in KINDS:
+        of = [pair[kind] for pair in pairs]
+        found[kind] = "trades/s", [one["trades"] / one["seconds"] for one in of], False
+        found[f"{kind}: CPU"] = "CPU µs/trade", [1e6 * one["cpu"] / one["trades"] for one in of], True
+    more = [100 * (pair["supervised"]["cpu"] / pair["plain"]["cpu"] - 1) for pair in pairs]
+    found["overhead in CPU time"] = "%", more, True
+    return found | {f"a message, {name}": ("CPU µs", [hop[name] for hop in hops], True) for name in hops[0]}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="overhead", description="Measure what supervision costs.")
     parser.add_argument("captures", nargs="*", metavar="EXCHANGE=CAPTURE", help="default: the bundled one")

@@ -1,4 +1,4 @@
-"""How fast the whole daemon is on recorded traffic: ``just bench [EXCHANGE=CAPTURE …]``.
+"""How fast the daemon is on recorded traffic: ``python tests/benchmarks/replay.py [EXCHANGE=CAPTURE …]``.
 
 A round plays one capture through the local exchange (a process of its own), over a real WebSocket on
 loopback, into a fresh daemon: codec, journal, aggregator, warm store. Its clock runs from the first frame
@@ -54,7 +54,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bench", description="Measure the whole daemon on recorded traffic."
+        prog="replay", description="Measure the whole daemon on recorded traffic."
     )
     parser.add_argument("captures", nargs="*", metavar="EXCHANGE=CAPTURE", help="default: the bundled one")
     parser.add_argument(

@@ -18,7 +18,7 @@ import atheris
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS / "wadm" / "exchanges")]
 with atheris.instrument_imports(include=["wadm"]):
-    from codec_kit import AT, bench, every_kind
+    from codec_kit import AT, apart, bench, check_alike, every_kind, row_of_trades
 
     from wadm.exchanges.base import PageError, Query
     from wadm.exchanges.registry import EXCHANGES
@@ -60,6 +60,9 @@ def read(data: bytes) -> None:
     codec.check_events()
     if codec.ledger.frames != len(frames):
         raise AssertionError("a frame was not counted")
+    alone = apart(reader)
+    alone.feed(*frames)
+    check_alike(codec, alone)
 
 
 def seed(folder: Path) -> None:
@@ -72,6 +75,8 @@ def seed(folder: Path) -> None:
             (folder / f"{number}-{place}").write_bytes(bytes([number]) + text)
         if isinstance(reader, str):
             (folder / f"{number}-all").write_bytes(bytes([number]) + b"\n".join(texts)[:LONGEST])
+            row = b"\n".join(row_of_trades(reader))
+            (folder / f"{number}-row").write_bytes(bytes([number]) + row[:LONGEST])
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import attrs
+import msgspec
 import oracle
 from generated import run_of
 from oracle import Trade
@@ -58,7 +59,7 @@ class Market:
         for size in cycle(sizes):
             if at >= len(self.trades):
                 break
-            runs.append(attrs.evolve(run_of(self.trades[at : at + size]), id_kind=kind))
+            runs.append(msgspec.structs.replace(run_of(self.trades[at : at + size]), id_kind=kind))
             at += size
         self.fold(runs, closing=closing, asking=asking)
 

@@ -41,10 +41,8 @@ EMPTY_ROW = Row(Decimal(0), Decimal(0), 0)
 
 
 def total(values: Iterable[Decimal]) -> Decimal:
-    result = Decimal(0)
-    for value in values:
-        result = WIDE.add(result, value)
-    return result
+    with localcontext(WIDE):
+        return sum(values, Decimal(0))
 
 
 def row_index(price: Decimal, row_size: Decimal) -> int:
@@ -65,15 +63,14 @@ def dense_rows(trades: Sequence[Trade], row_size: Decimal) -> tuple[int, list[Ro
     index_of = {price: row_index(price, row_size) for price in {trade.price for trade in trades}}
     indexes = [index_of[trade.price] for trade in trades]
     lowest, highest = min(indexes), max(indexes)
-    rows = [EMPTY_ROW] * (highest - lowest + 1)
-    for trade, index in zip(trades, indexes, strict=True):
-        buy, sell, count = rows[index - lowest]
-        if trade.buy:
-            buy = WIDE.add(buy, trade.quantity)
-        else:
-            sell = WIDE.add(sell, trade.quantity)
-        rows[index - lowest] = Row(buy, sell, count + trade.count)
-    return lowest, rows
+    height = highest - lowest + 1
+    buys, sells, counts = [Decimal(0)] * height, [Decimal(0)] * height, [0] * height
+    with localcontext(WIDE):
+        for trade, index in zip(trades, indexes, strict=True):
+            side = buys if trade.buy else sells
+            side[index - lowest] += trade.quantity
+            counts[index - lowest] += trade.count
+    return lowest, [Row(*row) for row in zip(buys, sells, counts, strict=True)]
 
 
 def poc_position(rows: Sequence[Row]) -> int | None:

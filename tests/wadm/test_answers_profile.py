@@ -299,7 +299,7 @@ def test_fifty_large_trades_are_all_of_them() -> None:
 
 def test_volume_of_minutes_without_orders_is_named() -> None:
     # A bar as format 1 left it: 3 traded, no order known
-    around = {"bar": Bar(0, HOUR, rows={100: [3, 0, 1, 0]})}
+    around = {"bar": Bar(0, HOUR, rows={100: (3, 0, 1, 0)})}
     for question in (large_trades.QUESTION, large_trades.SIZES):
         assert answered(question, [], around=around)["volume_without_orders"] == "3"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wadm.columns import ColumnError, pack, pack_rising, unpack, unpack_rising
+from wadm.columns import ColumnError, counting_up, pack, pack_rising, unpack, unpack_rising
 
 EDGES = [sign * (1 << bits) + off for bits in (7, 15, 31, 63, 64) for sign in (1, -1) for off in (-1, 0, 1)]
 NUMBERS = st.lists(st.integers(-(1 << 70), 1 << 70) | st.integers(-200, 200) | st.sampled_from(EDGES))
@@ -58,3 +58,23 @@ def test_rising_numbers_are_kept_as_their_differences() -> None:
 def test_bytes_that_are_no_column_are_refused(column: bytes) -> None:
     with pytest.raises(ColumnError, match=r"^not a column of integers: "):
         unpack(column)
+
+
+@given(st.integers(-(2**65), 2**65), st.integers(1, 40))
+def test_numbers_that_count_up_are_known_without_unpacking(first: int, count: int) -> None:
+    numbers = range(first, first + count)
+    found = counting_up(pack_rising(numbers))
+    assert found == numbers or (found is None and numbers[-1].bit_length() > 63)
+
+
+@given(st.lists(st.integers(-(2**40), 2**40), max_size=8))
+def test_other_numbers_are_not_taken_for_a_range(numbers: list[int]) -> None:
+    found = counting_up(pack_rising(numbers))
+    assert (found is None) == (
+        numbers != [*range(numbers[0], numbers[0] + len(numbers))] if numbers else True
+    )
+
+
+def test_what_is_no_column_counts_nothing_up() -> None:
+    with pytest.raises(ColumnError):
+        counting_up(b"?1234")

@@ -53,8 +53,8 @@ def test_the_session_starts_at_midnight_utc() -> None:
 
 def test_a_bar_and_a_session_of_different_scales_meet_in_the_finer_one() -> None:
     bar, session = Bar(0, MINUTE, 0, 1), Bar(0, MINUTE, 0, 3)
-    bar.rows, bar.delta, bar.delta_high = {1: [15, 5, 1, 1]}, 10, 15
-    session.rows, session.delta = {1: [1501, 500, 2, 1]}, 1001
+    bar.rows, bar.delta, bar.delta_high = {1: (15, 5, 1, 1)}, 10, 15
+    session.rows, session.delta = {1: (1501, 500, 2, 1)}, 1001
     flow = order_flow(bar, session)
     assert (flow.quantity_decimals, flow.delta, flow.delta_high, flow.cvd) == (3, 1000, 1500, 1001)
     assert (flow.buy_volume, flow.sell_volume) == (1500, 500)

@@ -1,20 +1,21 @@
 """Taker orders: which fills are one taker's, how they are counted by size, which are kept."""
 
+import random
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-import attrs
 import pytest
 from generated import batches, numbers, run_of, trade_lists
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from oracle import Trade
 
 from wadm.bar import Bar, decode, encode, merge
 from wadm.columns import ColumnError
 from wadm.market import MINUTE, IdKind
-from wadm.orders import EDGES, LARGEST, SPAN, Filling, Order, Orders, pack, unpack
+from wadm.orders import EDGES, LARGEST, SPAN, Order, Orders, pack, unpack
 
 D = Decimal
 MS = 1_000
@@ -22,7 +23,7 @@ MS = 1_000
 
 def folded(trades: Sequence[Trade], kind: IdKind = IdKind.TRADE) -> Bar:
     bar = Bar(0, MINUTE)
-    bar.fold(attrs.evolve(run_of(trades), id_kind=kind))
+    bar.fold(replace(run_of(trades), id_kind=kind))
     bar.settle()
     return bar
 
@@ -176,15 +177,53 @@ def test_only_the_largest_are_kept_the_earlier_of_equal_ones_and_all_are_counted
 def test_rescaling_multiplies_what_is_filling_and_what_is_counted() -> None:
     bar = Bar(0, MINUTE)
     bar.fold(run_of([Trade(1, 1, D("2.5"), D(3), buy=False)]))
-    filling = decode(encode(bar))
-    bar.settle()
-    for one in (bar, filling):
+    settled = bar.copy()
+    settled.settle()
+    for one in (bar, settled):
         one.rescale(2, 3)
-        one.settle()
-    # 3 at 2.5: quantities by 1000, notional values by 10**5
-    assert bar.orders.largest == filling.orders.largest == [Order(MS, -3000, 750_000, 1)]
-    assert bar.orders.sizes == filling.orders.sizes
-    assert list(bar.orders.sizes.values()) == [[0, 3000, 0, 1]]
+        # 3 at 2.5: quantities by 1000, notional values by 10**5
+        assert one.orders.largest == [Order(MS, -3000, 750_000, 1)]
+        assert list(one.orders.sizes.values()) == [[0, 3000, 0, 1]]
+        one.fold(run_of([Trade(1, 2, D("2.5"), D(1), buy=False)]))
+    assert bar.orders.largest == [Order(MS, -4000, 1_000_000, 2)]
+    assert list(bar.orders.sizes.values()) == [[0, 4000, 0, 1]]
+    assert settled.orders.largest == [Order(MS, -3000, 750_000, 1), Order(MS, -1000, 250_000, 1)]
+
+
+@pytest.mark.parametrize("kind", IdKind)
+def test_of_many_orders_that_come_in_any_order_the_largest_are_kept(kind: IdKind) -> None:
+    dice = random.Random(7)
+    trades = [
+        # few prices and quantities, so that many orders are as large as others
+        Trade(dice.randrange(900), number, D(dice.randint(1, 3)), D(dice.randint(1, 9)), dice.random() < 0.5)
+        for number in range(2_500)
+    ]
+    bar, whole = Bar(0, MINUTE), Bar(0, MINUTE)
+    first = 0
+    while first < len(trades):
+        run = run_of(trades[first : first + dice.choice([1, 2, 300])], dice.choice([0, 0, 2]))
+        first += len(run)
+        bar.fold(replace(run, id_kind=kind))
+        if dice.random() < 0.1:
+            bar = bar.copy()
+    whole.fold(replace(run_of(sorted(trades)), id_kind=kind))
+    orders = expected_orders(trades).values() if kind is IdKind.TRADE else [[one] for one in trades]
+    expected = sorted(
+        (
+            -sum(one.price * one.quantity for one in fills),
+            fills[0].at_ms * MS,
+            sum(one.quantity if one.buy else -one.quantity for one in fills),
+            len(fills),
+        )
+        for fills in orders
+    )[: LARGEST - 5]  # which of equally large ones of one time are the last, is nobody's business
+    bar.settle()
+    found = {
+        (-D(one.notional).scaleb(-2), one.time, D(one.signed_quantity), one.fills)
+        for one in bar.orders.largest
+    }
+    assert found >= set(expected)
+    assert in_common(bar) == in_common(whole)
 
 
 @given(crowded, st.booleans())
@@ -198,8 +237,7 @@ def test_what_was_packed_is_unpacked(trades: list[Trade], settled: bool) -> None
 
 
 def test_packed_orders_of_any_length_are_exact() -> None:
-    filling = {0: Filling({5: [1, 10**30, 10**40, 1]})}
-    orders = Orders(filling, {170: [10**30, 0, 1, 0]}, [Order(1, -(10**30), 10**40, 2)])
+    orders = Orders({170: [10**30, 0, 1, 0]}, [Order(1, -(10**30), 10**40, 2)])
     assert unpack(pack(orders)) == orders
 
 
@@ -218,7 +256,7 @@ def test_a_copy_goes_its_own_way_and_what_has_not_changed_is_not_copied() -> Non
     bar.fold(run_of([early, much_later]))
     before = bar.copy()
     bar.fold(run_of([late]))
-    assert before.orders.filling[0].orders != bar.orders.filling[0].orders
+    assert before.orders.filling[0] != bar.orders.filling[0]
     assert before.orders.filling[2 * SPAN] is bar.orders.filling[2 * SPAN]
     for one, fills in ((before, [early, much_later]), (bar, [early, late, much_later])):
         fresh = folded(fills)

@@ -99,7 +99,7 @@ def test_a_profile_does_not_share_its_rows_with_the_bar() -> None:
     bar = bar_of(trades)
     made = profile(bar, D(1))
     bar.fold(run_of(trades))
-    assert made.rows == {5: [1, 0, 1, 0]}
+    assert made.rows == {5: (1, 0, 1, 0)}
 
 
 @pytest.mark.parametrize(("row_size", "tick"), [("0.1", "0.1"), ("0.3", "0.10"), ("25", "0.5"), ("7", None)])

@@ -74,6 +74,10 @@ REFUSED: list[tuple[dict[Any, Any], list[str]]] = [
     ({"memory": {"grace_ms": 60_001}}, ["memory.grace_ms is 60001; expected milliseconds from 0 to 60000"]),
     # names
     ({"log": {"level": "loud"}}, ["log.level is 'loud'; expected one of debug, info, warning, error"]),
+    (
+        {"storage": {"processes": "every"}},
+        ["storage.processes is 'every'; expected one of none, servers, all"],
+    ),
     ({"log": {"format": "xml"}}, ["log.format is 'xml'; expected one of console, json"]),
     # text
     ({"http": {"host": ""}}, ["http.host is ''; expected text"]),
@@ -254,6 +258,7 @@ def test_every_environment_variable_stands_for_a_setting_there_is() -> None:
     }
     texts = {"host": "::1", "data_dir": "here", "level": "debug", "format": "json", "proxy": "http://proxy"}
     texts |= {
+        "processes": "all",
         "mongodb_time_series": "True",
         "mongodb_url": "m",
         "db_url": "d",

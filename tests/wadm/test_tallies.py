@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wadm.analytics.large_trades import by_size
-from wadm.bar import Bar, merge
+from wadm.bar import Bar, Digest, merge
 from wadm.market import HOUR, MINUTE, IdKind, Trades
 from wadm.tallies import HOURS, MINUTES, Tallies
 
@@ -71,10 +71,24 @@ def test_a_revision_of_a_minute_that_is_not_told_apart_any_more_is_left_out() ->
     assert_sums(tallies, bars, START, START + 40 * HOUR)
 
 
+@given(st.lists(spans | st.integers(0, 300), max_size=30))
+def test_sums_asked_for_one_after_the_other_are_those_of_the_merge(steps: list[list[int] | int]) -> None:
+    """A step is a span that is asked for, or a minute whose bar is closed, or closed again."""
+    tallies, newest = Tallies(), {}
+    for seed, step in enumerate(steps):
+        if isinstance(step, int):
+            newest[step] = bar_at(step, seed)
+            tallies.put(newest[step])
+        else:
+            bars = [newest[minute] for minute in sorted(newest)]
+            assert_sums(tallies, bars, *(START + minute * MINUTE for minute in step))
+            assert all(tallies.between(*(START + minute * MINUTE for minute in step)).orders.values())
+
+
 def test_what_was_stored_before_is_counted_once() -> None:
     tallies, bars = Tallies(), [bar_at(minute) for minute in range(0, 50 * 60, 20)]
     for bar in bars[100:]:
         tallies.put(bar)
-    tallies.put_earlier(START, bars[:103])
+    tallies.put_earlier(START, map(Digest.of, bars[:103]))
     assert tallies.known_from == START
     assert_sums(tallies, bars, START + HOUR, START + 50 * HOUR)

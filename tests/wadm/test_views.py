@@ -168,7 +168,7 @@ def test_rows_asked_for_by_number_are_there_without_trades_too() -> None:
 
 def test_ids_that_are_names_are_named() -> None:
     bar = Bar(0, MINUTE)
-    bar.rows, bar.open, bar.close = {1: [1, 0, 1, 0]}, (1, "f0e1", 1), (1, "f0e1", 1)
+    bar.rows, bar.open, bar.close = {1: (1, 0, 1, 0)}, (1, "f0e1", 1), (1, "f0e1", 1)
     answer = views.summary(bar, profile(bar, D(1)))
     assert (answer["first_trade_id"], answer["last_trade_id"]) == ("f0e1", "f0e1")
 

@@ -128,12 +128,11 @@ def rows_of(bar: Bar, row_size: Decimal) -> dict[int, Row]:
         number = price * factor // size
         row = rows.get(number)
         if row is None:
-            rows[number] = list(seen)
+            rows[number] = seen
         else:
-            row[0] += seen[0]
-            row[1] += seen[1]
-            row[2] += seen[2]
-            row[3] += seen[3]
+            buy, sell, buys, sells = row
+            more_buy, more_sell, more_buys, more_sells = seen
+            rows[number] = buy + more_buy, sell + more_sell, buys + more_buys, sells + more_sells
     return rows
 
 

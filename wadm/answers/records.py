@@ -11,7 +11,7 @@ from wadm.analytics.profile import Profile
 from wadm.answers import profile, signals, steps
 from wadm.answers.parameters import AUTO, METHOD, VALUE_AREA
 from wadm.bar import Bar
-from wadm.market import Instrument
+from wadm.market import MINUTE, Instrument
 from wadm.tallies import Tally
 from wadm.timeframes import TIMEFRAMES
 
@@ -33,6 +33,8 @@ def order_flow_of(bar: Bar, session_start: int, session: Tally) -> OrderFlow:
 
 def cut(minutes: Iterable[Bar], length: int) -> list[Bar]:
     """Return the minutes of a window of ``length`` (µs) as the bars in which absorptions are looked for."""
+    if length == MINUTE:
+        return [one for one in minutes if one.rows]  # as they are: nothing is to be merged
     return steps.cut(list(minutes), min(length, STEP))
 
 

@@ -2,7 +2,8 @@
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-Decoding is strict: a whole number must be written as one, a price as a string. Times are in ms.
+Decoding is strict: a whole number must be written as one, a price as a string. Times are in ms. Trades have
+their fields in the order in which they are sent: so they are read fastest.
 """
 
 from typing import Generic, Literal, TypeVar
@@ -48,8 +49,8 @@ class Aggregate(msgspec.Struct, rename={"id": "a", "first": "f", "last": "l", **
     """One taker's fills at one price, trades ``first``..``last``."""
 
     event: Literal["aggTrade"]
-    symbol: str
     id: int
+    symbol: str
     price: str
     quantity: str
     first: int
@@ -74,14 +75,17 @@ class Depth(
     },
     gc=False,
 ):
-    """Levels that changed, or (futures) the best ones. The futures send ``previous`` and ``time`` as well."""
+    """Levels that changed, or (futures) the best ones; see ``LevelReader.read_raw``.
+
+    The futures send ``previous`` and ``time`` as well.
+    """
 
     event: Literal["depthUpdate"]
     symbol: str
     first: int
     last: int
-    bids: list[Written]
-    asks: list[Written]
+    bids: Raw
+    asks: Raw
     sent: int
     previous: int | None = None
     time: int | None = None

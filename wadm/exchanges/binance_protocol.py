@@ -35,7 +35,8 @@ from wadm.exchanges.binance_frames import (
 from wadm.exchanges.binance_streams import is_diff, is_view, stream_event, stream_symbol
 from wadm.exchanges.contiguity import Positions
 from wadm.exchanges.intake import MissingFieldError, RejectedFrameError
-from wadm.exchanges.stream_codec import Reader, StreamCodec, Take
+from wadm.exchanges.run import Run
+from wadm.exchanges.stream_codec import Reader, StreamCodec, Take, TakeAll
 from wadm.ledger import Ledger
 from wadm.market import BookChange, IdKind, Instrument, PositionSide, Ticker
 
@@ -65,6 +66,7 @@ class BinanceCodec(StreamCodec):
         super().__init__(exchange, limits, instruments, positions, ledger)
         self._exchange = exchange
         self._spot = spot
+        self._trades = self._intake.active[IdKind.TRADE]
         self._aggregates = self._intake.active[IdKind.AGG_TRADE]
         self._viewed: set[str] = set()
         self._takes: dict[str, Take] = {
@@ -76,6 +78,10 @@ class BinanceCodec(StreamCodec):
             "markPriceUpdate": self._take_mark_price,
             "forceOrder": self._take_forced,
             "serverShutdown": self._take_shutdown,
+        }
+        self._takes_all: dict[str, TakeAll] = {
+            "trade": self._take_trades,
+            "aggTrade": self._take_aggregates,
         }
 
     def _request(self, number: int, streams: Sequence[str], *, subscribe: bool) -> str:
@@ -95,13 +101,13 @@ class BinanceCodec(StreamCodec):
         symbol, event = stream_symbol(stream), stream_event(stream)
         if symbol is not None and is_view(stream):
             if self._spot:
-                return decode_spot_view, partial(self._take_spot_view, symbol)
-            return WRAPPED["depthUpdate"], partial(self._take_depth, BookChange.PARTIAL)
+                return Reader(decode_spot_view, partial(self._take_spot_view, symbol))
+            return Reader(WRAPPED["depthUpdate"], partial(self._take_depth, BookChange.PARTIAL))
         if event == "depthUpdate" and not self._is_book(symbol, stream):
-            return decode_object, None
+            return Reader(decode_object)
         if event in WRAPPED:
-            return WRAPPED[event], self._takes[event]
-        return decode_object, None
+            return Reader(WRAPPED[event], self._takes[event], self._takes_all.get(event))
+        return Reader(decode_object)
 
     def _is_book(self, symbol: str | None, stream: str) -> bool:
         """Return whether diffs of a stream are folded; those of an unknown symbol are read to be rejected."""
@@ -149,28 +155,48 @@ class BinanceCodec(StreamCodec):
     def _take_trade(self, frame: Wrapped[Trade], raw: bytes) -> None:
         trade = frame.data
         run = self._trades.get(trade.symbol) or self._intake.run(trade.symbol, IdKind.TRADE)
-        if run is None:
-            self._intake.reject_stranger("unknown_symbol", raw)
-            return
-        if trade.execution == "MARKET":
-            reason = run.offer(trade, not trade.buyer_is_maker)
+        if run is not None and trade.execution == "MARKET":
+            run.offer(trade, raw, not trade.buyer_is_maker)
         else:
-            reason = run.exclude(trade.id, trade.time, "not_market")
-        if reason is not None:
-            self._intake.note(reason, raw)
+            self._settle_other(run, trade, raw)
 
     def _take_aggregate(self, frame: Wrapped[Aggregate], raw: bytes) -> None:
         trade = frame.data
         run = self._aggregates.get(trade.symbol) or self._intake.run(trade.symbol, IdKind.AGG_TRADE)
+        if run is not None and trade.execution == "MARKET":
+            run.offer(trade, raw, not trade.buyer_is_maker, trade.last - trade.first + 1)
+        else:
+            self._settle_other(run, trade, raw)
+
+    def _settle_other(self, run: Run | None, trade: Trade | Aggregate, raw: bytes) -> None:
+        """Settle a trade of no known symbol, or one that is none of the market."""
         if run is None:
             self._intake.reject_stranger("unknown_symbol", raw)
-            return
-        if trade.execution == "MARKET":
-            reason = run.offer(trade, not trade.buyer_is_maker, trade.last - trade.first + 1)
         else:
-            reason = run.exclude(trade.id, trade.time, "not_market")
-        if reason is not None:
-            self._intake.note(reason, raw)
+            run.exclude(trade.id, trade.time, "not_market", raw)
+
+    def _take_trades(self, frames: Sequence[Wrapped[Trade]], raw: Sequence[bytes]) -> bool:
+        trades = [frame.data for frame in frames]
+        run = self._common_run(IdKind.TRADE, trades)
+        if run is not None:
+            run.offer_all(trades, raw, [not trade.buyer_is_maker for trade in trades], [1] * len(trades))
+        return run is not None
+
+    def _take_aggregates(self, frames: Sequence[Wrapped[Aggregate]], raw: Sequence[bytes]) -> bool:
+        trades = [frame.data for frame in frames]
+        run = self._common_run(IdKind.AGG_TRADE, trades)
+        if run is not None:
+            bought = [not trade.buyer_is_maker for trade in trades]
+            run.offer_all(trades, raw, bought, [trade.last - trade.first + 1 for trade in trades])
+        return run is not None
+
+    def _common_run(self, id_kind: IdKind, trades: Sequence[Trade | Aggregate]) -> Run | None:
+        """Return the run of trades that are all of one known symbol and of the market; None for others."""
+        symbol = trades[0].symbol
+        for trade in trades:
+            if trade.symbol != symbol or trade.execution != "MARKET":
+                return None
+        return self._intake.run(symbol, id_kind)
 
     # --- the rest ---
 
@@ -184,15 +210,15 @@ class BinanceCodec(StreamCodec):
             last=depth.last,
             previous=depth.previous,
             at=at,
-            bids=depth.bids,
-            asks=depth.asks,
+            levels=book.reader.read_raw(depth.bids, depth.asks),
         )
 
     def _take_spot_view(self, symbol: str, frame: Wrapped[SpotView], raw: bytes) -> None:
         view = frame.data
         update_id = view.update_id
         book = self._observed.book(symbol)
-        book.update(BookChange.PARTIAL, first=update_id, last=update_id, at=0, bids=view.bids, asks=view.asks)
+        levels = book.reader.read(view.bids, view.asks)
+        book.update(BookChange.PARTIAL, first=update_id, last=update_id, at=0, levels=levels)
 
     def _take_quote(self, frame: Wrapped[Quote], raw: bytes) -> None:
         quote = frame.data

@@ -113,7 +113,5 @@ class BinanceHistory:
                 run.close(Missing(before + 1, trade.id - 1))
             before = trade.id
             if wanted.first <= trade.id <= wanted.last:
-                reason = run.offer(trade, not trade.buyer_is_maker, trade.count)
-                if reason is not None:
-                    intake.note(reason, b"")
-        return list(intake.events(at))
+                run.offer(trade, b"", not trade.buyer_is_maker, trade.count)
+        return intake.events(at)

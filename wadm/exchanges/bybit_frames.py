@@ -1,7 +1,8 @@
 """The frames of Bybit v5's public streams, as far as they are read.
 
 https://bybit-exchange.github.io/docs/v5/websocket/public/trade (and the pages beside it)
-Decoding is strict: a whole number must be written as one, a price as a string. Times are in ms.
+Decoding is strict: a whole number must be written as one, a price as a string. Times are in ms. Trades have
+their fields in the order in which they are sent: so they are read fastest.
 """
 
 from typing import Literal
@@ -27,12 +28,12 @@ class Trade(
 ):
     """One trade; ``side`` is the taker's, Buy or Sell."""
 
-    symbol: str
-    id: str
-    price: str
-    quantity: str
     time: int
+    symbol: str
     side: str
+    quantity: str
+    price: str
+    id: str
 
 
 class TradeFrame(msgspec.Struct, gc=False):

@@ -83,7 +83,8 @@ class BybitRecent:
         for trade in page:
             if first <= trade.time * MILLISECOND <= last:
                 bought = _BOUGHT.get(trade.side)
-                reason = run.reject("unknown_side") if bought is None else run.offer(trade, bought)
-                if reason is not None:
-                    intake.note(reason, b"")
-        return list(intake.events(at))
+                if bought is None:
+                    run.reject("unknown_side", b"")
+                else:
+                    run.offer(trade, b"", bought)
+        return intake.events(at)

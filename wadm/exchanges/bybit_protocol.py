@@ -68,11 +68,12 @@ class BybitCodec(StreamCodec):
         super().__init__(exchange, limits, instruments, positions, ledger)
         self.heartbeat = Heartbeat(lambda: '{"op":"ping"}', PING_SECONDS)
         self._exchange = exchange
+        self._trades = self._intake.active[IdKind.TRADE]
         self._views: dict[str, View] = {}
         self._readers_by_kind: dict[str, Reader] = {
-            "publicTrade": (decode_trades, self._take_trades),
-            "tickers": (decode_ticker, self._take_ticker),
-            "allLiquidation": (decode_liquidations, self._take_liquidations),
+            "publicTrade": Reader(decode_trades, self._take_trades, self._take_all),
+            "tickers": Reader(decode_ticker, self._take_ticker),
+            "allLiquidation": Reader(decode_liquidations, self._take_liquidations),
         }
 
     def _request(self, number: int, streams: Sequence[str], *, subscribe: bool) -> str:
@@ -89,10 +90,11 @@ class BybitCodec(StreamCodec):
         symbol, depth = topic_symbol(stream) or "", topic_depth(stream)
         kind = topic_kind(stream)
         if kind == "orderbook" and depth:
-            return decode_book, self._take_quote if depth == 1 else partial(self._take_book, stream, depth)
+            take = self._take_quote if depth == 1 else partial(self._take_book, stream, depth)
+            return Reader(decode_book, take)
         if kind == "kline":
-            return decode_candles, partial(self._take_candles, symbol)
-        return self._readers_by_kind.get(kind, (decode_object, None))
+            return Reader(decode_candles, partial(self._take_candles, symbol))
+        return self._readers_by_kind.get(kind, Reader(decode_object))
 
     def _read_any(self, frame: bytes) -> None:
         head = decode_any(frame)
@@ -127,16 +129,31 @@ class BybitCodec(StreamCodec):
 
     def _take(self, trade: Trade, raw: bytes) -> None:
         run = self._trades.get(trade.symbol) or self._intake.run(trade.symbol, IdKind.TRADE)
+        bought = _BOUGHT.get(trade.side)
         if run is None:
             self._intake.reject_stranger("unknown_symbol", raw)
-            return
-        bought = _BOUGHT.get(trade.side)
-        if bought is None:
-            reason: str | None = run.reject("unknown_side")
+        elif bought is None:
+            run.reject("unknown_side", raw)
         else:
-            reason = run.offer(trade, bought)
-        if reason is not None:
-            self._intake.note(reason, raw)
+            run.offer(trade, raw, bought)
+
+    def _take_all(self, frames: Sequence[TradeFrame | RawTradeFrame], raw: Sequence[bytes]) -> bool:
+        trades: list[Trade] = []
+        raw_of: list[bytes] = []
+        for frame, its_bytes in zip(frames, raw, strict=True):
+            if isinstance(frame, RawTradeFrame):
+                return False
+            trades += frame.data
+            raw_of += [its_bytes] * len(frame.data)
+        symbols = {trade.symbol for trade in trades}
+        run = self._intake.run(symbols.pop(), IdKind.TRADE) if len(symbols) == 1 else None
+        try:
+            bought = [_BOUGHT[trade.side] for trade in trades]
+        except KeyError:
+            return False
+        if run is not None:
+            run.offer_all(trades, raw_of, bought, [1] * len(trades))
+        return run is not None
 
     # --- order books ---
 
@@ -158,7 +175,7 @@ class BybitCodec(StreamCodec):
     @staticmethod
     def _update(book: Book, change: BookChange, data: Levels, at: int, sides: Sides) -> None:
         update_id = data.update_id
-        book.update(change, first=update_id, last=update_id, at=at, bids=sides[0], asks=sides[1])
+        book.update(change, first=update_id, last=update_id, at=at, levels=book.reader.read(*sides))
 
     def _take_quote(self, frame: BookFrame, raw: bytes) -> None:
         data = frame.data

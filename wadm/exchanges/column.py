@@ -53,16 +53,18 @@ class Column:
 
         Raises BadNumberError, or ScaleError if it and what was collected cannot share a scale.
         """
-        scaled, decimals = self._parse(text)
-        if decimals > self.decimals:
-            self._widen(decimals)
-        scaled *= _POWERS[self.decimals - decimals]
-        if scaled >= LIMIT:
-            raise ScaleError(decimals)
-        if len(self.known) >= _REMEMBERED:
-            self.known.clear()
-        self.known[text] = scaled
-        return scaled
+        return self.at_scale(text) or self._remember(text, self._fitted(*self._parse(text)))
+
+    def at_scale(self, text: str) -> int:
+        """Return ``text`` scaled, or 0 where it is no good number at the present scale; see ``read``."""
+        try:
+            digits, decimals = parse(text)
+        except ValueError:
+            return 0
+        if decimals > self.decimals or len(text) > _LONGEST:
+            return 0
+        scaled = digits * _POWERS[self.decimals - decimals]
+        return self._remember(text, scaled) if 0 < scaled < LIMIT else 0
 
     def take(self) -> list[int]:
         """Return what was collected and start with none."""
@@ -74,20 +76,35 @@ class Column:
         self.decimals = max(self._least, decimals)
         self.known.clear()
 
+    def _remember(self, text: str, scaled: int) -> int:
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        self.known[text] = scaled
+        return scaled
+
     def _parse(self, text: str) -> tuple[int, int]:
         if len(text) > _LONGEST:
             raise BadNumberError("number_out_of_range" if _PLAIN.fullmatch(text) else "not_a_number")
         try:
-            scaled, decimals = parse(text)
+            digits, decimals = parse(text)
         except ValueError:
             raise BadNumberError(
                 "number_out_of_range" if _PLAIN.fullmatch(text) else "not_a_number"
             ) from None
-        if scaled <= 0:
+        if digits <= 0:
             raise BadNumberError(self._not_positive)
-        if scaled * _POWERS[max(self._least, decimals) - decimals] >= LIMIT:
+        if digits * _POWERS[max(self._least, decimals) - decimals] >= LIMIT:
             raise BadNumberError("number_out_of_range")
-        return scaled, decimals
+        return digits, decimals
+
+    def _fitted(self, digits: int, decimals: int) -> int:
+        """Return a number at a scale that holds it and what was collected."""
+        if decimals > self.decimals:
+            self._widen(decimals)
+        scaled = digits * _POWERS[self.decimals - decimals]
+        if scaled >= LIMIT:
+            raise ScaleError(decimals)
+        return scaled
 
     def _widen(self, decimals: int) -> None:
         factor = _POWERS[decimals - self.decimals]

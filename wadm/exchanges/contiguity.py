@@ -120,6 +120,13 @@ class Position(ABC):
         """
 
     @abstractmethod
+    def advance(self, ids: Sequence[TradeId]) -> bool:
+        """Take several ids as seen if they continue the row or are names not seen before.
+
+        Otherwise return False and change nothing: they are to be checked one by one.
+        """
+
+    @abstractmethod
     def restore(self, last_id: TradeId) -> None:
         """Start behind ``last_id``, the last one already kept: it and all before it are duplicates."""
 
@@ -179,6 +186,14 @@ class CountedIds(Position):
         if trade_id < self._lowest:
             return self._extend_down(trade_id)
         return self._late(trade_id)
+
+    def advance(self, ids: Sequence[TradeId]) -> bool:
+        """Take ids as seen that count up by one from ``expected`` on; see ``Position``."""
+        end = self.expected + len(ids)
+        if self.expected < 0 or ids != list(range(self.expected, end)):
+            return False
+        self.expected = end
+        return True
 
     def restore(self, last_id: TradeId) -> None:
         """Start behind ``last_id`` unless the stream already stands further."""
@@ -273,6 +288,17 @@ class RecentIds(Position):
         if len(self._recent) >= RECENT_IDS:
             self._earlier, self._recent = self._recent, set()
         return Verdict.FRESH
+
+    def advance(self, ids: Sequence[TradeId]) -> bool:
+        """Take names as seen, all of them new and sound; see ``Position``."""
+        names = {one for one in ids if isinstance(one, str) and 0 < len(one) <= LONGEST_ID}
+        known = len(names) < len(ids) or not (
+            names.isdisjoint(self._recent) and names.isdisjoint(self._earlier)
+        )
+        if known or len(self._recent) + len(names) >= RECENT_IDS:
+            return False
+        self._recent |= names
+        return True
 
     def restore(self, last_id: TradeId) -> None:
         """Remember ``last_id`` as seen; may be called for as many ids as are known."""

@@ -1,6 +1,6 @@
 """What one call of a codec's ``receive`` takes in: runs of trades by symbol, and what had to be rejected."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -51,6 +51,25 @@ def _misfit(error: msgspec.ValidationError) -> str:
     return "ill_typed_field"
 
 
+class Rejections:
+    """What was rejected, by reason: how often, and the first frame of each for the log."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, bytes]] = {}
+
+    def note(self, reason: str, frame: bytes) -> None:
+        """Remember a rejection, counted elsewhere."""
+        count, sample = self._found.get(reason) or (0, bytes(frame[:_SAMPLE_BYTES]))
+        self._found[reason] = (count + 1, sample)
+
+    def events(self) -> list[Event]:
+        """Give them up."""
+        if not self._found:
+            return []
+        found, self._found = self._found, {}
+        return [Rejected(reason, count, sample) for reason, (count, sample) in found.items()]
+
+
 class Intake:
     """Collects one connection's trades between two calls of ``events``.
 
@@ -67,17 +86,18 @@ class Intake:
         self._runs: dict[tuple[str, IdKind], Run] = {}
         #: the runs touched since the last ``events``, by what their ids count and by symbol
         self.active: dict[IdKind, dict[str, Run]] = {kind: {} for kind in IdKind}
-        self._rejected: dict[str, tuple[int, bytes]] = {}
+        self.rejections = Rejections()
 
     def run(self, symbol: str, id_kind: IdKind) -> Run | None:
         """Return the run of a known symbol, None for an unknown one. Look in ``active`` first."""
-        run, instrument = self._runs.get((symbol, id_kind)), self._instruments.get(symbol)
+        instrument = self._instruments.get(symbol)
         if instrument is None:
             return None
+        run = self._runs.get((symbol, id_kind))
         # The instruments are the daemon's own: one of another tick, or followed anew, is another one.
         if run is None or run.instrument is not instrument:
             account = self._ledger.account(instrument.key)
-            run = Run(instrument, id_kind, self._positions.of(symbol, id_kind), account)
+            run = Run(instrument, id_kind, self._positions.of(symbol, id_kind), account, self.rejections.note)
             self._runs[symbol, id_kind] = run
         self.active[id_kind][symbol] = run
         return run
@@ -85,34 +105,25 @@ class Intake:
     def reject_frame(self, reason: str, frame: bytes) -> None:
         """Count a frame that could not be read."""
         self._ledger.frames_rejected[reason] += 1
-        self.note(reason, frame)
+        self.rejections.note(reason, frame)
 
     def reject_stranger(self, reason: str, frame: bytes) -> None:
         """Count a trade that can be held against no known symbol."""
         account = self._ledger.account(f"{self._exchange}:?")
         account.received += 1
         account.rejected[reason] += 1
-        self.note(reason, frame)
+        self.rejections.note(reason, frame)
 
-    def note(self, reason: str, frame: bytes) -> None:
-        """Remember a rejection, already counted, for the log."""
-        count, sample = self._rejected.get(reason) or (0, bytes(frame[:_SAMPLE_BYTES]))
-        self._rejected[reason] = (count + 1, sample)
-
-    def events(self, at: int) -> Iterator[Event]:
+    def events(self, at: int) -> list[Event]:
         """Give up what was collected; ``at`` is the receive time in µs."""
-        yield from self.trades(at)
-        yield from self.rejections()
+        return [*self.trades(at), *self.rejections.events()]
 
-    def trades(self, at: int) -> Iterator[Event]:
+    def trades(self, at: int) -> list[Event]:
         """Give up the trades collected, received at ``at`` (µs), with their gaps."""
+        events: list[Event] = []
         for active in self.active.values():
-            for run in active.values():
-                yield from run.events(at)
-            active.clear()
-
-    def rejections(self) -> Iterator[Event]:
-        """Give up what was rejected."""
-        for reason, (count, sample) in self._rejected.items():
-            yield Rejected(reason, count, sample)
-        self._rejected.clear()
+            if active:
+                for run in active.values():
+                    events += run.events(at)
+                active.clear()
+        return events

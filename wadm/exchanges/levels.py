@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 
 from wadm.exchanges.column import LIMIT, BadNumberError
 from wadm.numbers import MAX_DECIMALS
@@ -15,8 +15,7 @@ Written = tuple[str, str]
 _NUMBERS = re.compile(r"(?:[0-9]{1,40}(?:\.[0-9]{1,40})?\n)*")
 
 
-@attrs.frozen(eq=False)
-class Levels:
+class Levels(msgspec.Struct, frozen=True, eq=False, gc=False):
     """(price, quantity) of both sides, scaled by ``10**price_decimals`` and ``10**quantity_decimals``."""
 
     price_decimals: int

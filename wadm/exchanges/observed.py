@@ -4,14 +4,14 @@ What is wrong with a message refuses its whole frame.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from wadm.exchanges.amounts import amount, moment, price
 from wadm.exchanges.base import Event
 from wadm.exchanges.contiguity import MAX_ID
 from wadm.exchanges.intake import RejectedFrameError
-from wadm.exchanges.levels import Written
+from wadm.exchanges.levels import Levels, Written
 from wadm.exchanges.run import AHEAD, LATEST_MS
 from wadm.exchanges.scale import LevelReader
 from wadm.exchanges.written_candle import WrittenCandle, as_candle
@@ -49,14 +49,12 @@ class Book:
         first: int,
         last: int,
         at: int,
-        bids: Sequence[Written],
-        asks: Sequence[Written],
+        levels: Levels,
         previous: int | None = None,
     ) -> None:
-        """Collect an update of levels as written; ``at`` in µs."""
+        """Collect an update; ``at`` in µs."""
         if not 0 <= first <= last <= MAX_ID or not (previous is None or 0 <= previous <= MAX_ID):
             raise RejectedFrameError("id_out_of_range")
-        levels = self.reader.read(bids, asks)
         self.steps.append(
             BookUpdate(
                 change,
@@ -90,15 +88,12 @@ class Observed:
         #: the books touched since the last ``events``, by symbol
         self.active: dict[str, Book] = {}
         self._others: list[Event] = []
-        self._latest = LATEST_MS
-
-    def begin(self, at: int) -> None:
-        """Read messages received at ``at`` (µs) from now on: none can be much later than that."""
-        self._latest = (at + AHEAD) // MILLISECOND
+        #: when the messages that are read now were received (µs): what they tell of is not much later
+        self.at = LATEST_MS * MILLISECOND
 
     def time(self, ms: int) -> int:
         """Return an exchange's time of what has happened, in µs."""
-        if ms > self._latest:
+        if ms * MILLISECOND > self.at + AHEAD:
             raise RejectedFrameError("time_in_future")
         return moment(ms)
 
@@ -137,15 +132,18 @@ class Observed:
             self._known(liquidation.symbol)
         self._others += found
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Sequence[Event]:
         """Give up what was collected."""
+        others, self._others = self._others, []
+        if not self.active:
+            return others
+        runs: list[Event] = []
         for symbol, book in self.active.items():
             if book.steps:
-                yield BookRun(self._exchange, symbol, book.steps)
+                runs.append(BookRun(self._exchange, symbol, book.steps))
                 book.steps = []
         self.active.clear()
-        yield from self._others
-        self._others.clear()
+        return runs + others
 
     def _known(self, symbol: str) -> Instrument:
         instrument = self._instruments.get(symbol)

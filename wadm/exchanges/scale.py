@@ -1,10 +1,13 @@
-"""Reading the levels of one symbol's order book fast: nearly every number was seen before."""
+"""Reading the levels of one symbol's order book fast: they are all written alike, or were seen before."""
 
 import re
 from collections.abc import Sequence
 
+from msgspec import Raw
+
 from wadm.exchanges.column import LIMIT, BadNumberError
 from wadm.exchanges.levels import Levels, Written, read_levels
+from wadm.exchanges.sides import Form, decode_side, form_of
 
 #: Texts remembered of one symbol's prices, and as many of its quantities, before starting over.
 _REMEMBERED = 4_096
@@ -56,12 +59,29 @@ class LevelReader:
     unless a number then comes that would not fit 18 digits.
     """
 
-    __slots__ = ("_least", "_prices", "_quantities")
+    __slots__ = ("_form", "_least", "_prices", "_quantities")
 
     def __init__(self, price_decimals: int, quantity_decimals: int) -> None:
         self._least = price_decimals, quantity_decimals
         self._prices = Scale(1, price_decimals)
         self._quantities = Scale(0, quantity_decimals)
+        #: how both sides of the last frame were written, as far as that is known
+        self._form: Form | None = None
+
+    def read_raw(self, bids: Raw, asks: Raw) -> Levels:
+        """Return levels as they stand in a frame.
+
+        Raises BadNumberError as ``read_levels`` does, and msgspec's errors for what is no level.
+        """
+        form = self._form
+        if form is not None:
+            bought, sold = form.read(bytes(bids)), form.read(bytes(asks))
+            if bought is not None and sold is not None:
+                return Levels(form.price_decimals, form.quantity_decimals, bought, sold)
+        written = decode_side(bids), decode_side(asks)
+        levels = self.read(*written)
+        self._form = form_of(written[0] or written[1], levels.price_decimals, levels.quantity_decimals)
+        return levels
 
     def read(self, bids: Sequence[Written], asks: Sequence[Written]) -> Levels:
         """Return the levels. Raises BadNumberError as ``read_levels`` does."""
@@ -75,6 +95,7 @@ class LevelReader:
             )
         except UnfitError:
             levels = self._read_anew(bids, asks)
+        self._form = None
         prices.rescale(levels.price_decimals)
         quantities.rescale(levels.quantity_decimals)
         return levels

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from wadm.exchanges.base import Event, Heartbeat, Limits
 from wadm.exchanges.contiguity import Positions
@@ -10,7 +10,7 @@ from wadm.exchanges.intake import UNREADABLE, Intake, reason_of
 from wadm.exchanges.observed import Observed
 from wadm.exchanges.subscriptions import Subscriptions
 from wadm.ledger import Ledger
-from wadm.market import IdKind, Instrument
+from wadm.market import Instrument
 
 #: Stream names remembered with their readers; on more (hostile) names the memory starts over, and what comes
 #: on names beyond the first so many is counted as heard on ``?``.
@@ -19,8 +19,16 @@ _LONGEST_NAME = 100
 
 #: What takes a decoded frame; the frame itself is for the log.
 Take = Callable[[Any, bytes], None]
-#: How the frames of a stream are decoded, and what takes them (None: nobody).
-Reader = tuple[Callable[[bytes], Any], Take | None]
+#: What takes decoded frames that came in a row, all at once; False: not all are as usual, and none was taken.
+TakeAll = Callable[[Sequence[Any], Sequence[bytes]], bool]
+
+
+class Reader(NamedTuple):
+    """How the frames of a stream are decoded, and what takes them (None: nobody)."""
+
+    decode: Callable[[bytes], Any]
+    take: Take | None = None
+    take_all: TakeAll | None = None
 
 
 class StreamCodec(ABC):
@@ -48,10 +56,12 @@ class StreamCodec(ABC):
         self._subscriptions = Subscriptions(exchange, limits)
         self._intake = Intake(exchange, instruments, positions, ledger)
         self._observed = Observed(exchange, instruments)
-        self._trades = self._intake.active[IdKind.TRADE]
         self._books = self._observed.active
         self._events: list[Event] = []
-        self._readers: dict[bytes, tuple[Callable[[bytes], Any], Take | None, str]] = {}
+        #: by stream: the parts of its reader, the name under which its frames are counted, how they begin
+        self._readers: dict[
+            bytes, tuple[Callable[[bytes], Any], Take | None, TakeAll | None, str, bytes]
+        ] = {}
 
     @abstractmethod
     def _request(self, number: int, streams: Sequence[str], *, subscribe: bool) -> str:
@@ -85,15 +95,27 @@ class StreamCodec(ABC):
     def receive(self, frames: Sequence[bytes], at: int) -> list[Event]:
         """Read a run of frames received at ``at`` (µs); see ``Codec.receive``."""
         self._ledger.frames += len(frames)
-        self._observed.begin(at)
+        self._observed.at = at
         readers, heard, start = self._readers, self.heard, len(self._prefix)
-        for frame in frames:
+        place = apart = 0
+        count = len(frames)
+        while place < count:
+            frame, first = frames[place], place
+            place += 1
             try:
-                reader = readers.get(frame[start : frame.find(b'"', start)])
-                if reader is None:
+                known = readers.get(frame[start : frame.find(b'"', start)])
+                if known is None:
                     self._meet(frame)
                     continue
-                decode, take, name = reader
+                decode, take, take_all, name, head = known
+                if take_all is not None and place > apart:
+                    while place < count and frames[place].startswith(head):
+                        place += 1
+                    if place - first > 1:
+                        if _read_all(decode, take_all, frames[first:place]):
+                            heard[name] += place - first
+                            continue
+                        apart, place = place, first + 1  # as far as that, each is read by itself
                 heard[name] += 1
                 decoded = decode(frame)
                 if take is not None:
@@ -101,9 +123,9 @@ class StreamCodec(ABC):
             except UNREADABLE as error:
                 self._intake.reject_frame(reason_of(error), frame)
         events, self._events = self._events, []
-        events.extend(self._intake.trades(at))
-        events.extend(self._observed.events())
-        events.extend(self._intake.rejections())
+        events += self._intake.trades(at)
+        events += self._observed.events()
+        events += self._intake.rejections.events()
         return events
 
     def _meet(self, frame: bytes) -> None:
@@ -113,24 +135,33 @@ class StreamCodec(ABC):
         if not frame.startswith(self._prefix) or len(raw) > _LONGEST_NAME or b"\\" in raw:
             self._read_any(frame)
             return
-        decode, take = self._reader(raw.decode())
-        decoded = decode(frame)
+        reader = self._reader(raw.decode())
+        decoded = reader.decode(frame)
         if len(self._readers) >= _REMEMBERED:
             self._readers.clear()
-        self._readers[raw] = decode, take, self._hear(raw.decode())
-        if take is not None:
-            take(decoded, frame)
+        self._readers[raw] = *reader, self._hear(raw.decode()), self._prefix + raw + b'"'
+        if reader.take is not None:
+            reader.take(decoded, frame)
 
     def _read_stream(self, stream: str, frame: bytes) -> None:
         """Read a frame of a stream whose name stands elsewhere in it."""
-        decode, take = self._reader(stream)
-        decoded = decode(frame)
+        reader = self._reader(stream)
+        decoded = reader.decode(frame)
         self._hear(stream)
-        if take is not None:
-            take(decoded, frame)
+        if reader.take is not None:
+            reader.take(decoded, frame)
 
     def _hear(self, stream: str) -> str:
         """Count a frame of a stream; return the name under which it was counted."""
         name = stream if stream in self.heard or len(self.heard) < _REMEMBERED else "?"
         self.heard[name] = self.heard.get(name, 0) + 1
         return name
+
+
+def _read_all(decode: Callable[[bytes], Any], take_all: TakeAll, frames: Sequence[bytes]) -> bool:
+    """Read frames of one stream; return False where they cannot be taken all at once."""
+    try:
+        decoded = [decode(frame) for frame in frames]
+    except UNREADABLE:
+        return False
+    return take_all(decoded, frames)

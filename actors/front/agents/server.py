@@ -2,9 +2,6 @@
 
 import logging
 
-# FastMCP imports these two at its first call, and would hold the loop for half a second then.
-import key_value.aio.adapters.pydantic
-import key_value.aio.stores.memory  # noqa: F401
 from fastmcp import FastMCP
 from fastmcp.resources import Resource
 

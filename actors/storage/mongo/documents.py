@@ -38,10 +38,8 @@ from actors.storage.mongo.values import (
     whole,
 )
 from actors.storage.payload import GAP_STATES, TIMES, RecordRow, decode_record, encode_record, gap_of
-from wadm import bar as bar_codec
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.profile import Profile
-from wadm.bar import Bar
 from wadm.numbers import from_decimal, plain, plain_scaled
 
 Found = Mapping[str, Any]
@@ -127,15 +125,10 @@ def bar_document(record: BarRecord, stored_at: int) -> Document:
         "close": price(bar.close and bar.close[2]),
         **{name: decimal128(scaled, bar.quantity_decimals) for name, scaled in volumes.items()},
         "trade_count": bar.buy_trades + bar.sell_trades,
-        "packed": bar_codec.encode(bar),
+        "packed": record.packed,
         "stored_at": date(stored_at),
         "stored_us": stored_at,
     }
-
-
-def bar_of(found: Found) -> Bar:
-    """Return the bar of a document. Raises wadm.bar.BarFormatError."""
-    return bar_codec.decode(found["packed"])
 
 
 def profile_document(record: ProfileRecord, expires_at: int) -> Document:

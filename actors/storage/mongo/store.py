@@ -27,7 +27,8 @@ from actors.storage.mongo.making import check_server, make, version_of
 from actors.storage.mongo.trade_documents import trade_runs
 from actors.storage.mongo.values import Document, date, first_date, micros
 from actors.storage.mongo.writing import document_lists, write_records, write_trades
-from wadm.bar import Bar, BarFormatError
+from wadm import bar as bar_codec
+from wadm.bar import Bar, BarFormatError, Digest
 from wadm.lifetimes import Lifetimes
 from wadm.market import DAY, Trades
 from wadm.sections import StorageSettings
@@ -172,11 +173,21 @@ class MongoStore:
 
     def bars(self, exchange: str, symbol: str, start: int, end: int) -> list[Bar]:
         """See ``Store``."""
+        with self._packed_bars(exchange, symbol, start, end) as found:
+            return [bar_codec.decode(packed) for packed in found]
+
+    def packed_bars(self, exchange: str, symbol: str, start: int, end: int) -> list[tuple[Digest, bytes]]:
+        """See ``Store``."""
+        with self._packed_bars(exchange, symbol, start, end) as found:
+            return [(bar_codec.digest(packed), packed) for packed in found]
+
+    @contextmanager
+    def _packed_bars(self, exchange: str, symbol: str, start: int, end: int) -> Iterator[Iterator[bytes]]:
         names = {"exchange": exchange, "symbol": symbol, "timeframe": "1m"}
         with self._connected() as database:
             found = _between(database[schema.BARS], names, "start_time", start, end, only="packed")
             try:
-                return [documents.bar_of(one) for one in found]
+                yield (bytes(one["packed"]) for one in found)
             except BarFormatError as error:
                 raise StorageError(
                     f"{self.address} holds a bar of {symbol} that cannot be read: {error}"

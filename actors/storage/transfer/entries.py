@@ -67,7 +67,7 @@ def _bar_fields(record: BarRecord) -> Fields:
         (to_decimal(at, bar.price_decimals), volume(buy), volume(sell), buys, sells)
         for at, (buy, sell, buys, sells) in sorted(bar.rows.items())
     ]
-    return {**bar_figures(bar), "sell_volume": volume(bar.sell_volume), "rows": rows}
+    return {**bar_figures(record), "sell_volume": volume(bar.sell_volume), "rows": rows}
 
 
 def _bar(fields: Fields) -> BarRecord:
@@ -136,7 +136,7 @@ def _profile(fields: Fields) -> ProfileRecord:
         return None if edge is None else _number(edge, size)
 
     rows = {
-        _number(price, size): [scaled(buy, decimals), scaled(sell, decimals), buys, sells]
+        _number(price, size): (scaled(buy, decimals), scaled(sell, decimals), buys, sells)
         for price, buy, sell, buys, sells in fields["nodes"]
     }
     made = Profile(

@@ -201,8 +201,8 @@ def tampered(directory: Path, change: Callable[[Bar], None]) -> None:
 
 
 def sell_less(bar: Bar) -> None:
-    row = next(row for row in bar.rows.values() if row[1] > 10)
-    row[1] -= 5
+    price, (buy, sell, *counts) = next(one for one in bar.rows.items() if one[1][1] > 10)
+    bar.rows[price] = (buy, sell - 5, *counts)
     bar.delta += 5
 
 
@@ -216,7 +216,8 @@ def stretch(bar: Bar) -> None:
 
 
 def miscount(bar: Bar) -> None:
-    next(iter(bar.rows.values()))[2] += 1
+    price, (buy, sell, buys, sells) = next(iter(bar.rows.items()))
+    bar.rows[price] = (buy, sell, buys + 1, sells)
 
 
 FAULTS = {

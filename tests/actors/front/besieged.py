@@ -4,6 +4,7 @@ One front stands for all scripts of a module. Its patience is short, so that who
 each script it has to be what it was: as many tasks, connections and open files, nobody in work.
 """
 
+import gc
 import queue
 import re
 import socket
@@ -166,6 +167,7 @@ class Besieged:
 
     def settle(self) -> None:
         """Note what it is like once whatever starts with the first requests has started."""
+        gc.collect()  # files that others forgot to close would be counted until they are found
         self.answers_everybody_else()
         before, deadline = self.traces(), time.monotonic() + PATIENCE
         while before.connections or (now := self.traces()) != before:

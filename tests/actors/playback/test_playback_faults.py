@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playback_recordings import NS, aggregate, host_of, listen, trade, write_capture
 
-from actors.connections.framing import text_frame
+from actors.connections.framing import message_frame
 from actors.playback import player as player_module
 from actors.playback import process as process_module
 from actors.playback.binance import BINANCE
@@ -291,7 +291,7 @@ def test_whatever_happens_each_client_hears_what_it_should(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(player_module, "BATCH", batch)
         heard = trio.run(play)
-    assert heard == [b"".join(map(text_frame, model(frames, faults, receives))) for receives in clients]
+    assert heard == [b"".join(map(message_frame, model(frames, faults, receives))) for receives in clients]
     assert passed == [(mark, mark + 1) for mark in sorted(marks)]
     assert [one.frame for one in struck] == sorted(fault.at for fault in faults)
     assert Counter((one.kind, one.frame) for one in struck) == Counter((one.kind, one.at) for one in faults)
@@ -471,7 +471,7 @@ async def test_a_connection_is_cut_after_what_came_before(small: Path, at: int, 
         assert (exchange.played.frames, exchange.played.lost) == (at, 20 - at)
     assert reset is resets
     frames = received.partition(b"\r\n\r\n")[2]
-    expected = b"".join(map(text_frame, BODIES[:at]))
+    expected = b"".join(map(message_frame, BODIES[:at]))
     assert expected.startswith(frames) if resets else frames == expected
 
 

@@ -1,4 +1,5 @@
 import threading
+from itertools import pairwise
 
 import pytest
 from storage_samples import (
@@ -127,6 +128,31 @@ def test_overlapping_batches_come_whole_with_their_numbers(journal):
 def test_a_long_read_goes_through_many_short_transactions(journal):
     journal.append([batch(number, size=1) for number in range(1, 1_001)])
     assert [found.number for found in journal.overlapping(*NAME, 0, FOREVER)] == list(range(1, 1_001))
+
+
+def test_ids_alone_are_those_of_the_batches(journal, monkeypatch):
+    monkeypatch.setattr("actors.storage.journal_view.PAGE_OF_IDS", 3)
+    journal.append([batch(number) for number in range(1, 8)])
+    whole = list(journal.overlapping(*NAME, 0, FOREVER))
+    kept = list(journal.ids(*NAME))
+    assert [list(one.ids) for one in kept] == [list(one.trades.ids) for one in whole]
+    assert [(one.incarnation, one.number, one.market_time, one.id_kind, one.last_time) for one in kept] == [
+        (one.incarnation, one.number, one.market_time, one.trades.id_kind, max(one.trades.times))
+        for one in whole
+    ]
+
+
+def test_ids_of_all_streams_are_joined_where_they_go_on(journal, monkeypatch):
+    monkeypatch.setattr("actors.storage.journal_view.PAGE_OF_IDS", 3)
+    journal.append([one for number in range(1, 8) for one in (batch(number), batch(number, symbol="X"))])
+    journal.append([batch(1, symbol="NAMED", ids="abcd")])
+    joined = journal.joined_ids()
+    assert sorted(joined) == [NAME, (NAME[0], "X")]
+    for name, found in joined.items():
+        kept = list(journal.ids(*name))
+        assert [i for one in found for i in one.ids] == [i for one in kept for i in one.ids]
+        assert (found[0].number, found[-1].last_time) == (1, kept[-1].last_time)
+        assert all(later.ids[0] != one.ids[-1] + 1 for one, later in pairwise(found))
 
 
 def test_batches_after_a_number_come_by_number(journal):

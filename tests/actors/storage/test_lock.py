@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.storage import lock
 from actors.storage.errors import StorageError
 from actors.storage.lock import DirectoryLock, make_directory
 
@@ -30,6 +31,33 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
         holder.kill()
     with DirectoryLock(tmp_path):
         assert (tmp_path / "wadm.lock").read_text() == str(os.getpid())
+
+
+LEAVER = """
+import subprocess
+import sys
+from pathlib import Path
+from actors.storage.lock import DirectoryLock
+
+lock = DirectoryLock(Path(sys.argv[1]))
+lock.acquire()
+left = [sys.executable, "-c", "import sys; print('left', flush=True); sys.stdin.read()"]
+subprocess.Popen(left, pass_fds=[lock.fileno()])
+"""
+
+
+def test_what_a_dead_process_has_left_behind_is_waited_for(tmp_path, monkeypatch):
+    command = [sys.executable, "-c", LEAVER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dead:
+        assert dead.stdout.readline() == "left\n"
+        assert dead.wait() == 0
+        with monkeypatch.context() as hurried:
+            hurried.setattr(lock, "ENDING", 0.02)
+            with pytest.raises(StorageError, match="in use by process"):
+                DirectoryLock(tmp_path).acquire()
+        dead.stdin.close()
+        with DirectoryLock(tmp_path):
+            assert (tmp_path / "wadm.lock").read_text() == str(os.getpid())
 
 
 def test_the_lock_is_free_again_after_release(tmp_path):

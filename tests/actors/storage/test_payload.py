@@ -58,7 +58,7 @@ def profiles(draw):
     edge = st.none() | whole
     made = Profile(
         draw(amount), draw(st.integers(0, 18)),
-        draw(st.dictionaries(whole, st.lists(whole, min_size=4, max_size=4), max_size=8)),
+        draw(st.dictionaries(whole, st.tuples(whole, whole, whole, whole), max_size=8)),
         draw(edge), draw(edge), draw(edge), draw(whole), draw(amount), draw(st.sampled_from(ValueAreaMethod)),
     )  # fmt: skip
     return ProfileRecord(*draw(name), draw(timeframe), *draw(span), draw(st.booleans()), made)

@@ -19,7 +19,7 @@ from actors.storage.journal import Journal
 from actors.storage.reader import DataReader
 from actors.storage.sql import SqlStore
 from actors.storage.tier_log import Loss
-from wadm.bar import Bar, merge
+from wadm.bar import Bar, Digest, decode, merge
 from wadm.market import MINUTE
 
 SECOND = 1_000_000
@@ -55,6 +55,10 @@ def test_bars_of_the_journal_lie_over_those_of_the_store(journal, store, reader)
         bar(START + MINUTE, revision=1, quantity=9)
     ]
     assert reader.extent(*NAME) == (START, START + 3 * MINUTE)
+    packed = reader.packed_bars(*NAME, START, FOREVER)
+    assert [(decode(data), digest) for digest, data in packed] == [
+        (one, Digest.of(one)) for one in reader.bars(*NAME, START, FOREVER)
+    ]
 
 
 def test_what_the_store_lost_is_told_of_those_times_only(journal, store, reader):

@@ -1,7 +1,7 @@
-import attrs
+import msgspec
 from storage_samples import START, trades_at
 
-from actors.storage.runs import distinct, ordered, within
+from actors.storage.runs import distinct, joined, ordered, within
 
 
 def test_a_run_inside_the_range_is_itself():
@@ -31,9 +31,20 @@ def test_runs_without_repeats_pass_as_they_are():
     assert next(distinct([run])) is run
 
 
+def test_runs_of_one_kind_and_the_same_decimals_become_one_in_their_order():
+    runs = [trades_at(5, 6, ids=[3, 4]), trades_at(1, ids=[9]), trades_at(7, ids=[5])]
+    finer = msgspec.structs.replace(runs[2], price_decimals=2)
+    one, apart = joined([*runs[:2], finer])
+    assert (one.ids, one.times, len(one.prices)) == ([3, 4, 9], [5, 6, 1], 3)
+    assert [*one.signed_quantities] == [*runs[0].signed_quantities, *runs[1].signed_quantities]
+    assert [*one.counts] == [*runs[0].counts, *runs[1].counts]
+    assert apart is finer
+    assert list(joined([])) == []
+
+
 def test_runs_are_put_in_order_at_the_finest_decimals():
     late, early = trades_at(START + 5, START + 9, ids=[3, 5]), trades_at(START + 5, START + 1, ids=[2, 1])
-    finer = attrs.evolve(early, price_decimals=2, prices=[10 * price for price in early.prices])
+    finer = msgspec.structs.replace(early, price_decimals=2, prices=[10 * price for price in early.prices])
     run = ordered([late, finer])
     assert run is not None
     assert list(run.ids) == [1, 2, 3, 5]

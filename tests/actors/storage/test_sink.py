@@ -18,7 +18,7 @@ from storage_samples import (
 )
 
 from actors.messages import Kind
-from actors.storage import engines
+from actors.storage import carrier, engines
 from actors.storage import sink as module
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
@@ -210,7 +210,7 @@ async def test_trades_move_the_place_but_are_neither_read_nor_committed_one_by_o
 
 
 async def test_trades_alone_move_the_stored_cursor_now_and_then(journal, store, sink, monkeypatch):
-    monkeypatch.setattr(module, "STRIDE", 5)
+    monkeypatch.setattr(carrier, "STRIDE", 5)
     append(journal, sink, [batch(number) for number in range(1, 7)])
     async with running(sink):
         await sink.wait_caught_up()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 import attrs
+import msgspec
 import pytest
 from storage_samples import (
     EXCHANGE,
@@ -41,7 +42,7 @@ from actors.storage.sql import SqlStore
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.order_flow import order_flow
 from wadm.analytics.profile import profile
-from wadm.bar import Bar
+from wadm.bar import Bar, decode
 from wadm.lifetimes import Lifetimes
 from wadm.market import DAY, HOUR, MINUTE, IdKind, Trades
 from wadm.numbers import to_decimal
@@ -194,6 +195,7 @@ def test_ranges_hold_their_start_and_not_their_end(store):
     window = (START + MINUTE, START + 3 * MINUTE)
     wanted = [START + MINUTE, START + 2 * MINUTE]
     assert [one.start for one in store.bars(*NAME, *window)] == wanted
+    assert [decode(packed) for _, packed in store.packed_bars(*NAME, *window)] == store.bars(*NAME, *window)
     assert [one.start for one in store.profiles(*NAME, "1m", *window)] == wanted
     assert [one.start for one in store.order_flows(*NAME, "1m", *window)] == wanted
     assert store.profiles(*NAME, "5m", *window) == []
@@ -440,7 +442,10 @@ def test_raw_trades_come_back_once_and_in_order(store):
 
 def test_ids_of_another_kind_or_symbol_are_other_trades(store):
     trades = trades_at(START)
-    others = [attrs.evolve(trades, id_kind=IdKind.TRADE), attrs.evolve(trades, symbol="ETHUSDT")]
+    others = [
+        msgspec.structs.replace(trades, id_kind=IdKind.TRADE),
+        msgspec.structs.replace(trades, symbol="ETHUSDT"),
+    ]
     store.apply([batch_of(one) for one in (trades, *others)], 1)
     kept = Kind.TRADES in store.keeps
     assert len(raw_trades(store)) == (2 if kept else 0)

@@ -180,6 +180,39 @@ def bench(
     return Bench(described.codec(instruments, positions, ledger), ledger, positions)
 
 
+def apart(exchange: str, tick: str | None = None, step: str | None = None) -> Bench:
+    """A codec on a bench that reads each frame by itself, whatever is beside it."""
+    found = bench(exchange, tick=tick, step=step)
+    reader_of = found.codec._reader
+    found.codec._reader = lambda stream: reader_of(stream)._replace(take_all=None)
+    return found
+
+
+def check_alike(one: Bench, other: Bench) -> None:
+    """Two codecs told the same, counted the same and stand at the same place."""
+    assert list(map(str, one.events)) == list(map(str, other.events))
+    assert one.ledger == other.ledger
+    assert one.codec.heard == other.codec.heard
+    places = [
+        {key: (place.expected, place.missing) for key, place in found.positions._positions.items()}
+        for found in (one, other)
+    ]
+    assert places[0] == places[1]
+
+
+def row_of_trades(exchange: str, count: int = 16) -> list[bytes]:
+    """Frames of one stream with ordinary trades in a row."""
+    if exchange == "binance":
+        first = recorded("fastmm/binance_raw_md_stream.jsonl")[0]
+        return [changed(first, t=388_510 + number) for number in range(count)]
+    if exchange == "binance_usdm":
+        first = recorded("fastmm/binance_usdm_agg_trade.json")[0]
+        return [changed(first, a=309_896_910 + number, q=f"{1 + number % 3}.5") for number in range(count)]
+    frames = recorded("fastmm/bybit_spot_raw_md_stream.jsonl")
+    first = next(frame for frame in frames if b'"publicTrade.' in frame)
+    return [changed(first, i=str(10**18 + number)) for number in range(count)]
+
+
 def rows(events: Sequence[Event]) -> list[tuple[TradeId, int, Decimal, Decimal, int]]:
     """All trades as (id, time, price, signed quantity, count), exact."""
     return [

@@ -55,7 +55,7 @@ def test_the_codec_has_a_use_for_every_channel(exchange):
     codec = bench(exchange.name).codec
     assert isinstance(codec, StreamCodec)
     for stream_of in exchange.channels.values():
-        _, take = codec._reader(stream_of("BTCUSDT"))
+        take = codec._reader(stream_of("BTCUSDT")).take
         assert take is not None
 
 

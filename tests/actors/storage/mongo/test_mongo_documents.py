@@ -27,6 +27,7 @@ from actors.storage.mongo import documents, values
 from actors.storage.mongo.trade_documents import trade_document, trade_documents, trade_runs
 from wadm.analytics.levels import LiquidityType
 from wadm.analytics.profile import Profile, ValueAreaMethod
+from wadm.bar import decode
 from wadm.market import MINUTE, IdKind, Trades
 
 #: As the store's own client decodes.
@@ -205,7 +206,7 @@ def test_windows_come_back_exactly(quantity):
     made = stored(documents.order_flow_document(flow, EXPIRES))
     assert plain(documents.order_flow_record(made)) == plain(flow)
     bar = bar_record(quantity=quantity)
-    assert documents.bar_of(stored(documents.bar_document(bar, START))) == bar.bar
+    assert decode(stored(documents.bar_document(bar, START))["packed"]) == bar.bar
 
 
 @pytest.mark.parametrize("record", [gap_record(), suspected_record(state="filled")])
@@ -240,7 +241,7 @@ def test_a_level_has_the_fields_that_others_look_for():
 def wide_profile(rows):
     """Return a profile of as many rows, with numbers as long as there are."""
     size = 10**20
-    traded = {10**8 + row: [size + row, size, 1 << 30, 1 << 30] for row in range(rows)}
+    traded = {10**8 + row: (size + row, size, 1 << 30, 1 << 30) for row in range(rows)}
     made = Profile(
         Decimal("0.00000001"), 18, traded, 10**8, 10**8, 10**8, 1, Decimal("0.7"), ValueAreaMethod.PAIR
     )

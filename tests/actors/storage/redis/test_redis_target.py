@@ -101,7 +101,8 @@ def test_raw_trades_lie_by_the_minute_in_the_order_in_which_they_were_received(t
 
 
 def test_numbers_beyond_64_bits_are_exact(target, hot):
-    huge = attrs.evolve(batch(1).trades, prices=[10**30 + 1] * 4, signed_quantities=[-(10**25) - 1] * 4)
+    prices, signed_quantities = [10**30 + 1] * 4, [-(10**25) - 1] * 4
+    huge = msgspec.structs.replace(batch(1).trades, prices=prices, signed_quantities=signed_quantities)
     target.apply([attrs.evolve(batch(1), trades=huge)], 1)
     assert columns(batches(hot)[0]) == columns(huge)
 

@@ -2,7 +2,7 @@
 
 import signal
 
-import attrs
+import msgspec
 import pytest
 import trio
 from storage_samples import EXCHANGE, KEY, NAME, START, SYMBOL, batch, gap_record, plainly, trades_at
@@ -125,7 +125,7 @@ async def test_where_ids_are_names_the_pause_is_suspected_and_what_comes_again_i
     tmp_path, target, redis_server
 ):
     one = Instrument("bybit", "BTCUSDT")
-    given = attrs.evolve(
+    given = msgspec.structs.replace(
         trades_at(START, START + SECOND, ids=["a", "b"], exchange="bybit"), id_kind=IdKind.TRADE
     )
     now = warm_restart.wall_clock()
@@ -136,7 +136,7 @@ async def test_where_ids_are_names_the_pause_is_suspected_and_what_comes_again_i
         memory = runtime.symbols[one.key]
         assert (memory.received_to, memory.broken) == (START + SECOND, NOT_FOLLOWED)
         assert runtime.positions_of("bybit").of("BTCUSDT", IdKind.TRADE).knows("b")
-        memory.note_received(attrs.evolve(given, ids=["c"], times=[START + MINUTE]))
+        memory.note_received(msgspec.structs.replace(given, ids=["c"], times=[START + MINUTE]))
         (gap,) = memory.gaps.suspected
         assert (gap.gap.first, gap.gap.last) == (START + SECOND, START + MINUTE)
 
