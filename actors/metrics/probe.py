@@ -1,4 +1,7 @@
-"""The probe: how late the event loop wakes who sleeps, and how long garbage collections stop everything."""
+"""The probe: how late the event loop wakes who sleeps, and how long garbage collections stop everything.
+
+It also sees to it that threads that come up give way to the loop.
+"""
 
 import gc
 import os
@@ -11,6 +14,7 @@ import attrs
 import trio
 
 from actors.metrics.recent import Recent
+from actors.threads import GivingWay
 from supervision import Context
 
 #: Seconds between two looks: short enough to meet what holds the loop for a few milliseconds.
@@ -40,9 +44,11 @@ class Probe:
 
     async def run(self, context: Context) -> None:
         """Be the actor."""
+        threads = GivingWay()
         with self._watching():
             context.started()
             while True:
+                threads.look()
                 due = trio.current_time() + PERIOD
                 await trio.sleep_until(due)
                 now = trio.current_time()
