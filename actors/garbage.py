@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 #: Allocations between two collections of the youngest generation. Trades make few cycles, and a collection
 #: takes some 0.5 µs for each allocation at once: many short pauses are better than a few long ones.
-_YOUNG = 2_000
+_YOUNG = 700
 
 #: Collections of a generation before the next older one is collected too. An answer made of raw trades fills
 #: the middle one: looked through while it is small, it stops the loop for 4 ms, and after 50 for 40. The
