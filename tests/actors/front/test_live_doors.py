@@ -37,7 +37,7 @@ async def answered(stream: trio.SocketStream, *headers: tuple[str, str]) -> tupl
     request = connection.send(h11.Request(method="GET", target="/ws/v1", headers=[*UPGRADE, *headers]))
     assert request is not None
     await stream.send_all(request)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while (event := connection.next_event()) is h11.NEED_DATA:
             connection.receive_data(await stream.receive_some(4096))
     assert isinstance(event, h11.InformationalResponse | h11.Response)

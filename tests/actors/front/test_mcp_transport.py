@@ -127,7 +127,7 @@ class TestGone:
     ) -> None:
         asked = call(STATELESS, "get_order_flow")
         asked["json"]["params"]["arguments"] = ASKED
-        with caplog.at_level(logging.WARNING), trio.fail_after(5):
+        with caplog.at_level(logging.WARNING), trio.fail_after(30):
             async with trio.open_nursery() as nursery:
 
                 async def ask() -> None:
@@ -145,7 +145,7 @@ class TestGone:
         session = await begun(client)
         asked = call(INITIALIZED, "get_order_flow", **session)
         asked["json"]["params"]["arguments"] = ASKED
-        with caplog.at_level(logging.WARNING), trio.fail_after(5):
+        with caplog.at_level(logging.WARNING), trio.fail_after(30):
             async with trio.open_nursery() as nursery:
 
                 async def ask() -> None:
@@ -172,7 +172,7 @@ class TestGone:
 
         headers = {"Accept": BOTH, "Content-Type": "application/json", "MCP-Protocol-Version": version}
         asked = {name: value for name, value in headers.items() if value}
-        with caplog.at_level(logging.WARNING), capture_logs() as lines, trio.fail_after(5):
+        with caplog.at_level(logging.WARNING), capture_logs() as lines, trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(partial(client.post, "/mcp", content=half(), headers=asked))
                 await left.wait()

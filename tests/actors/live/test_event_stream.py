@@ -24,7 +24,7 @@ async def streamed(url, headers=(), **parameters):
         await stream.send_all(connection.send(request))
 
         async def next_part():
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 while (part := connection.next_event()) is h11.NEED_DATA:
                     connection.receive_data(await stream.receive_some(65536))
             return part
@@ -49,7 +49,7 @@ async def streamed(url, headers=(), **parameters):
 
 
 async def until(holds):
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while not holds():  # noqa: ASYNC110
             await trio.sleep(0.001)
 

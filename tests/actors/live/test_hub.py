@@ -15,7 +15,7 @@ from wadm.questions import MissingParameter, QuestionError, UnknownParameter, Un
 
 async def told(session, count):
     """Return the next messages."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         return [json.loads((await session.next()).text) for _ in range(count)]
 
 

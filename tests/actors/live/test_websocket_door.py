@@ -21,7 +21,7 @@ async def connected(url, **more):
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
         client = await wrap_client_stream(nursery, stream, f"{host}:{port}", "/ws/v1", **more)
         yield client
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await client.aclose()
         nursery.cancel_scope.cancel()
 
@@ -61,7 +61,7 @@ async def client(url_of):
 
 
 async def received(client):
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         return json.loads(await client.get_message())
 
 
@@ -72,7 +72,7 @@ async def asked(client, **operation):
 
 async def closed(client):
     """Return the code and the reason with which the server ended it."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         try:
             while True:
                 await client.get_message()
@@ -82,7 +82,7 @@ async def closed(client):
 
 async def until(holds):
     """Return once something holds that no event tells of."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while not holds():  # noqa: ASYNC110
             await trio.sleep(0.001)
 
@@ -171,7 +171,7 @@ async def test_a_flood_of_operations_ends_it(url_of, hub):
             await stream.send_all(frame(op="ping", id=1) * 10 * BURST)
         await until(lambda: hub.statistics()["connections"] == 0)
         answers = b""
-        with trio.fail_after(5), suppress(trio.BrokenResourceError):
+        with trio.fail_after(30), suppress(trio.BrokenResourceError):
             while part := await stream.receive_some(65536):
                 answers += part
         assert answers.count(b'"op":"ping"') <= BURST + 20
@@ -232,7 +232,7 @@ async def test_one_that_does_not_read_holds_up_none_of_ten_others(url_of, news, 
         await until(lambda: "BTCUSDT" in news.topics)
         await _ten_others_get_everything(url_of, news, nursery)
         text = b""
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while b'"type":"missed"' not in text:
                 text = text[-200_000:] + await stalled.receive_some(65536)
 

@@ -102,7 +102,7 @@ async def test_an_interrupt_finishes_the_file(tmp_path: Path, stop: signal.Signa
         local_exchange([bundled()], exchange="binance", speed=60) as exchange,
         _recording(exchange, tmp_path) as process,
     ):
-        await _until_written(tmp_path, 1)
+        await _until_written(tmp_path, 1_000)  # a file begins with a header that holds no frame
         process.send_signal(stop)
         assert await process.wait() == 0
     (file,) = _files(tmp_path)
