@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -11,17 +10,6 @@ from actors import logs
 from wadm.sections import LogSettings
 
 SECRET = "hunter2-hunter2"
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Put back what was configured."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_every_line_of_a_request_names_it_whoever_wrote_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,7 @@ snapshots recorded with them. They are decoded singly, as a live stream brings t
 decoding their JSON alone costs stands beside it.
 """
 
-import argparse
 import gzip
-import json
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rounds import count, heading, line, machine
+from rounds import show
 
 from actors import garbage
 from wadm.book_sync import BookSync, Outcome
@@ -110,24 +107,5 @@ def measure(rounds: int = 9) -> dict[str, list[float]]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=count, default=9, help="how often each figure is measured (9)")
-    parser.add_argument("--json", action="store_true", help="print the medians as one JSON object")
-    asked = parser.parse_args()
-    figures = measure(asked.rounds)
-    if asked.json:
-        print(json.dumps({name: statistics.median(values) for name, values in figures.items()}))
-        return
-    print(machine())
-    print("µs of CPU per diff")
-    print(heading())
-    for name, values in figures.items():
-        print(line(name, values, 2))
-
-
 if __name__ == "__main__":
-    main()
+    show(__doc__, "µs of CPU per diff", measure)

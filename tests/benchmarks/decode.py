@@ -5,10 +5,7 @@ cases take turns. The trades are the recorded ones of ``tests/captures``; a *run
 socket brings. Nothing but the codec is measured: no socket, no fold.
 """
 
-import argparse
 import gc
-import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import attrs
 import msgspec
 from load import SYMBOL, texts
-from rounds import count, heading, line, machine
+from rounds import show
 
 from wadm.exchanges import registry
 from wadm.exchanges.binance_frames import Aggregate, Wrapped
@@ -97,24 +94,5 @@ def measure(rounds: int = 9) -> dict[str, list[float]]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=count, default=9, help="how often each case is measured (9)")
-    parser.add_argument("--json", action="store_true", help="print the medians as one JSON object")
-    asked = parser.parse_args()
-    figures = measure(asked.rounds)
-    if asked.json:
-        print(json.dumps({name: statistics.median(values) for name, values in figures.items()}))
-        return
-    print(machine())
-    print("µs of CPU per trade")
-    print(heading())
-    for name, values in figures.items():
-        print(line(name, values, 2))
-
-
 if __name__ == "__main__":
-    main()
+    show(__doc__, "µs of CPU per trade", measure)

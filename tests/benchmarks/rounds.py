@@ -7,7 +7,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,23 @@ def in_child(script: str, *arguments: str) -> dict[str, Any]:
     if not result["whole"]:
         sys.exit(f"bench: the ledger of a round does not balance, or it was interrupted: {' '.join(command)}")
     return result
+
+
+def show(about: str | None, unit: str, measure: Callable[[int], dict[str, list[float]]]) -> None:
+    """Be the command of a part that ``measure`` measures: so many rounds, a table or one JSON object."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=count, default=9, help="how often each figure is measured (9)")
+    parser.add_argument("--json", action="store_true", help="print the medians as one JSON object")
+    asked = parser.parse_args()
+    figures = measure(asked.rounds)
+    if asked.json:
+        print(json.dumps({name: statistics.median(values) for name, values in figures.items()}))
+        return
+    print(machine())
+    print(unit)
+    print(heading())
+    for name, values in figures.items():
+        print(line(name, values, 2))
 
 
 def heading() -> str:
