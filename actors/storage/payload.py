@@ -51,20 +51,6 @@ class RecordRow(NamedTuple):
     payload: bytes
 
 
-class _Batch(msgspec.Struct, array_like=True, frozen=True):
-    format: int
-    id_kind: IdKind
-    price_decimals: int
-    quantity_decimals: int
-    received_at: int
-    market_time: int
-    ids: bytes | list[int | str]
-    times: bytes
-    prices: bytes
-    quantities: bytes
-    counts: bytes
-
-
 class _Ids(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The beginning of a ``_Batch``, up to its ids: what follows is passed over."""
 
@@ -75,6 +61,13 @@ class _Ids(msgspec.Struct, array_like=True, frozen=True, gc=False):
     received_at: int
     market_time: int
     ids: bytes | list[int | str]
+
+
+class _Batch(_Ids, array_like=True, frozen=True, gc=False):
+    times: bytes
+    prices: bytes
+    quantities: bytes
+    counts: bytes
 
 
 @attrs.define

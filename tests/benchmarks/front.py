@@ -198,14 +198,23 @@ def daemon(rate: int, seconds: int) -> Iterator[Daemon]:
     with tempfile.TemporaryDirectory(prefix="wadm-feed-") as directory:
         capture = Path(directory, "feed")
         feed(rate, seconds, capture)
-        command = [sys.executable, __file__, "--serve", str(capture)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                yield Daemon(process)
-            finally:
-                assert process.stdin is not None
-                process.stdin.close()
-                process.wait(30)
+        with serving(__file__, str(capture)) as one:
+            yield one
+
+
+@contextmanager
+def serving(script: str, what: str, **environment: str) -> Iterator[Daemon]:
+    """Run a script's daemon in a child, as its ``--serve`` says, until the end of its standard input."""
+    command = [sys.executable, script, "--serve", what]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield Daemon(process)
+        finally:
+            process.stdin.close()
+            process.wait(60)
 
 
 # --- who asks ---

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -127,19 +126,8 @@ def running(phase: Phase, seconds: float, core: int) -> Iterator[front.Daemon]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             mongodb_url = f"{stack.enter_context(mongod_in(folder).running()).url}/wadm"
         what = {"server": attrs.asdict(server), "mongodb_url": mongodb_url, "core": core}
-        command = [sys.executable, __file__, "--serve", json.dumps(what)]
-        process = stack.enter_context(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                env=os.environ | {"SSL_CERT_FILE": server.certificate or ""},
-            )
-        )  # fmt: skip
-        assert process.stdin is not None
-        try:
-            yield front.Daemon(process)
-        finally:
-            process.stdin.close()
-            process.wait(60)
+        certificate = server.certificate or ""
+        yield stack.enter_context(front.serving(__file__, json.dumps(what), SSL_CERT_FILE=certificate))
 
 
 # --- measuring ---

@@ -14,9 +14,7 @@ that last longer than 1 ms; sampling costs.
 import argparse
 import gc
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -171,19 +169,8 @@ def running(rate: int, seconds: float, *, where: bool) -> Iterator[front.Daemon]
     with ExitStack() as stack:
         server = stack.enter_context(load.serving(*options))
         what = {"server": attrs.asdict(server), "where": where}
-        command = [sys.executable, __file__, "--serve", json.dumps(what)]
-        process = stack.enter_context(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                env=os.environ | {"SSL_CERT_FILE": server.certificate or ""},
-            )
-        )  # fmt: skip
-        assert process.stdin is not None
-        try:
-            yield front.Daemon(process)
-        finally:
-            process.stdin.close()
-            process.wait(60)
+        certificate = server.certificate or ""
+        yield stack.enter_context(front.serving(__file__, json.dumps(what), SSL_CERT_FILE=certificate))
 
 
 # --- what is asked ---
